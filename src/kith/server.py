@@ -21,6 +21,7 @@ from kith.accounts.secret import ensure_secret, has_secret
 from kith.api.admin.resources import admin_api
 from kith.api.api import API, DeviceAdmission
 from kith.api.credentials import Credentials
+from kith.api.local import LocalSocket
 from kith.api.resources import API_PARTS, DOCUMENT, RESOURCES
 from kith.base.clock import Clock
 from kith.base.figures import Figures
@@ -28,6 +29,7 @@ from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
+from kith.core.actors.accounts import Accounts
 from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
@@ -36,6 +38,7 @@ from kith.core.peers.bounces import Bounces
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
+from kith.core.sessions.upkeep import Upkeep
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.certificate_health import check_pair
 from kith.edge.edge import Connected, Edge
@@ -140,6 +143,8 @@ class Server:
             self.edge,
             [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],
         )
+        parts = node.parts
+        self.local = LocalSocket(config, parts.get(Accounts), parts.get(Upkeep))
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
@@ -176,6 +181,7 @@ class Server:
         """Starts to listen on all ports of the settings. Raises PortError."""
         components = self.node.get(Components)
         assert self.certificates is not None
+        await self.local.start()
         await self.web.start()
         if self.config.metrics_port:
             await self._serve_metrics(federation)
@@ -313,6 +319,7 @@ class Server:
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        await self.local.stop()
         await self.web.stop()
         if self.metrics is not None:
             await self.metrics.stop()

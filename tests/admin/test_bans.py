@@ -267,8 +267,8 @@ async def test_a_command_ends_sessions_of_a_running_server(server: RunningServer
     client = await online(server.port, "eve")
     done = await asyncio.to_thread(server.kith, "user", "ban", "eve", "--reason", "Enough.")
     assert "Banned: account eve" in done.stdout
+    assert await failure(server, "eve") == ("account-disabled", "Enough.")  # when the command returns
     assert await ended(client) == ("not-authorized", "Enough.")
-    assert await failure(server, "eve") == ("account-disabled", "Enough.")
     listed = await asyncio.to_thread(server.kith, "user", "bans")
     assert re.search(r"account +eve +everything .* Enough\.", listed.stdout)
     refused = await asyncio.to_thread(server.kith, "user", "add", "Eve", "--password", "x", check=False)

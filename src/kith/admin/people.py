@@ -63,6 +63,13 @@ class Facts:
         local = self.jid.partition("@")[0]
         return local if is_number(local) else ""
 
+    def fits(self, query: str, state: str) -> bool:
+        """Whether the address or the name contains a text, and the state is this one (`Wanted.state`)."""
+        query = query.casefold()
+        if query and query not in self.jid.casefold() and query not in self.name.casefold():
+            return False
+        return self.online if state == "online" else state in ("", self.state)
+
     @property
     def state(self) -> State:
         """Whether the account can be used."""
@@ -106,7 +113,7 @@ class People:
     async def list(self, wanted: Wanted, bans: BanList) -> Listed:
         """A page of accounts. Addresses that only lead to a new one are left out."""
         everybody = await self.all(bans, names=bool(wanted.query))
-        found = [one for one in everybody if _fits(one, wanted)]
+        found = [one for one in everybody if one.fits(wanted.query, wanted.state)]
         if wanted.sort == "last_seen":
             found.sort(key=lambda one: (-one.last_seen, one.jid))
         keys = [_key(one, wanted.sort) for one in found]
@@ -163,15 +170,6 @@ class People:
         return [
             ban for ban in found if ban.scope == "all" and not (exempt and ban.kind in ("prefix", "country"))
         ]
-
-
-def _fits(one: Facts, wanted: Wanted) -> bool:
-    query = wanted.query.casefold()
-    if query and query not in one.jid.casefold() and query not in one.name.casefold():
-        return False
-    if wanted.state == "online":
-        return one.online
-    return wanted.state in ("", one.state)
 
 
 def _key(one: Facts, sort: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -44,11 +45,32 @@ def user_add(
 
 
 @user.command("list")
-def user_list(config: ConfigOption = None) -> None:
-    """List the accounts, one address per line."""
-    from kith.commands import users
+def user_list(
+    query: Annotated[str, typer.Argument(help="A part of the address or the name.", show_default=False)] = "",
+    state: Annotated[
+        str, typer.Option(metavar="STATE", help="Only these: online, active, suspended or banned.")
+    ] = "",
+    inactive: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Only those who were not online for so many days.")
+    ] = 0,
+    storage: Annotated[
+        bool, typer.Option("--storage/--quick", help="Whether to add up what each account takes up.")
+    ] = True,
+    long: Annotated[bool, typer.Option("--long", "-l", help="A table even into a pipe.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the accounts: when they were last there, devices, what they take up, network addresses.
 
-    users.show(settings(config))
+    Into a pipe, one address per line. Examples: kith user list --inactive 180; kith user list 4917 --quick
+    """
+    from kith.commands import people
+
+    if state not in ("", "online", "active", "suspended", "banned"):
+        fail(f"--state is online, active, suspended or banned, not {state}")
+    form = "json" if as_json else "table" if long or sys.stdout.isatty() else "short"
+    chosen = people.Chosen(query, state, inactive, storage and form != "short", form)
+    people.show(settings(config), chosen)
 
 
 @user.command("passwd")

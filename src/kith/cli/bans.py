@@ -40,7 +40,7 @@ def suspend(
 ) -> None:
     """Let nobody use an account for a while. Messages for it are kept.
 
-    Its connections end within two seconds, and its devices can't log in. Others see it as offline. When it
+    Its connections end at once, and its devices can't log in. Others see it as offline. When it
     is resumed, its devices log in as before. Example:
     kith user suspend ada --days 7 --reason "Please call us."
     """
@@ -79,7 +79,7 @@ def ban(
 ) -> None:
     """Exclude accounts, numbers, countries or networks. This outlives the accounts.
 
-    Connections end within two seconds; logins, registration, invitations and changes of number are refused.
+    Connections end at once; logins, registration, invitations and changes of number are refused.
     Accounts stay until you remove them (kith user remove), and banned numbers can't register again after
     that. Of an IPv6 address, its /64 network is banned. Examples:
     kith user ban spammer +491701234567; kith user ban 192.0.2.0/24 --new-only --days 7;

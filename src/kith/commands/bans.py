@@ -99,7 +99,9 @@ def _names(config: Config, ban: Ban, text: str) -> bool:
 def _run(config: Config, work: Callable[[Exclusions], Awaitable[_T]]) -> _T:
     """Works on the bans, whether or not a server is running. Ends the program if that is refused."""
     try:
-        return with_store(config, lambda store: work(Exclusions(config, store, Clock(), Randomness())))
+        return with_store(
+            config, lambda store: work(Exclusions(config, store, Clock(), Randomness())), changes=True
+        )
     except Refused as error:
         text = str(error)
         fail(text[:1].lower() + text[1:].rstrip("."))

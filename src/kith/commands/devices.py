@@ -44,17 +44,19 @@ def show(config: Config, jid: str) -> None:
 
 
 def revoke(config: Config, jid: str, id: str | None) -> None:
-    """Revokes one device, or all. A running server ends their sessions within two seconds."""
+    """Revokes one device, or all. A running server ends their sessions."""
     bare = checked_jid(config, jid)
 
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
         if record is None:
             return None
-        await note(store, "device.revoke", bare, id or "all")
-        return await _devices(store).revoke(record.id, bare, id)
+        revoked = await _devices(store).revoke(record.id, bare, id)
+        if revoked:
+            await note(store, "device.revoke", bare, id or "all")
+        return revoked
 
-    revoked = with_store(config, work)
+    revoked = with_store(config, work, changes=True)
     if revoked is None:
         fail(f"there is no account {bare}")
     if id is not None and not revoked:

@@ -20,12 +20,12 @@ from kith.base.randomness import Randomness
 from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.folder import make_folder, require_folder
+from kith.commands.running import take_up
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.ports.store import Keys, Store
 from kith.records.bans import BanList, BanRecords
 from kith.records.devices import Devices
-from kith.records.moves import Moves
 from kith.records.passwords import new_salts
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
@@ -35,10 +35,17 @@ _T = TypeVar("_T")
 _GROUP = 200
 
 
-def with_store(config: Config, work: Callable[[Store], Awaitable[_T]], *, create: bool = False) -> _T:
+def with_store(
+    config: Config,
+    work: Callable[[Store], Awaitable[_T]],
+    *,
+    create: bool = False,
+    changes: bool = False,
+) -> _T:
     """Opens the database, awaits ``work``, and returns its result. Ends the program if the store fails.
 
-    ``create``: whether to create the data folder if there is none. Otherwise, the program ends.
+    ``create``: whether to create the data folder if there is none. Otherwise, the program ends. ``changes``:
+    whether the work may have changed something that a running server should take up at once.
     """
     (make_folder if create else require_folder)(config)
 
@@ -52,9 +59,12 @@ def with_store(config: Config, work: Callable[[Store], Awaitable[_T]], *, create
             await store.close()
 
     try:
-        return asyncio.run(run())
+        result = asyncio.run(run())
     except StoreError as error:
         fail(str(error))
+    if changes:
+        take_up(config)
+    return result
 
 
 def checked_jid(config: Config, text: str) -> str:
@@ -85,24 +95,13 @@ def add(config: Config, jid: str, password: str) -> None:
             await note(store, "account.add", bare)
         return created
 
-    if not with_store(config, create, create=True):
+    if not with_store(config, create, create=True, changes=True):
         fail(f"{bare} exists; to change its password: kith user passwd {bare}")
     say(f"{bare} was added.")
 
 
-def show(config: Config) -> None:
-    """Lists the accounts."""
-
-    async def read(store: Store) -> list[str]:
-        moved = await Moves(store).all()  # these only say which number an account has now
-        return [jid for jid in await store.accounts() if jid not in moved]
-
-    for jid in with_store(config, read):
-        say(jid)
-
-
 def change_password(config: Config, jid: str, password: str) -> None:
-    """Changes a password. Tokens become invalid, and a running server ends all sessions in two seconds."""
+    """Changes a password. Tokens become invalid, and a running server ends all sessions."""
     bare, keys = checked_jid(config, jid), _keys(password)
 
     async def change(store: Store) -> bool:
@@ -113,13 +112,13 @@ def change_password(config: Config, jid: str, password: str) -> None:
         await note(store, "account.password", bare)
         return True
 
-    if not with_store(config, change):
+    if not with_store(config, change, changes=True):
         fail(f"there is no account {bare}")
     say(f"The password of {bare} was changed.")
 
 
 def remove(config: Config, jid: str) -> None:
-    """Removes an account. A running server ends its sessions within two seconds."""
+    """Removes an account. A running server ends its sessions."""
     bare = checked_jid(config, jid)
 
     async def delete(store: Store) -> bool:
@@ -128,7 +127,7 @@ def remove(config: Config, jid: str) -> None:
             await note(store, "account.remove", bare)
         return deleted
 
-    if not with_store(config, delete):
+    if not with_store(config, delete, changes=True):
         fail(f"there is no account {bare}")
     say(f"{bare} was removed.")
 
@@ -212,5 +211,5 @@ def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int,
         await note(store, "account.import", details=f"{created} accounts")
         return created, tried - created
 
-    created, existing = with_store(config, work, create=True)
+    created, existing = with_store(config, work, create=True, changes=True)
     return created, existing, refused

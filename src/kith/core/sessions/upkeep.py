@@ -73,6 +73,12 @@ class Upkeep:
         finally:
             self._refreshing = False
 
+    async def take_up(self) -> None:
+        """Takes up what another process has written, without waiting for the next look."""
+        self._store.changed_elsewhere()
+        await self._store.flush()  # the look is done, and what the store had cached is dropped
+        await self._take_up_changes()
+
     async def _take_up_changes(self) -> None:
         await self._bans.load()
         for jid, device in await self._devices.revoked():

@@ -1,0 +1,52 @@
+"""What only a running server knows, as it tells commands (`kith.api.local`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kith.core.actors.accounts import Accounts
+
+#: The name of the Unix socket in the data folder over which commands ask a running server.
+SOCKET = "admin.sock"
+
+
+class LiveSession(msgspec.Struct):
+    """A session. ``address``: the IP address that it was last connected from."""
+
+    account: str
+    resource: str
+    device: str
+    address: str
+    connected: bool
+
+
+class LiveSessions(msgspec.Struct):
+    """All sessions of a server. Implements `kith.admin.people.Live`."""
+
+    sessions: list[LiveSession] = []
+
+    @classmethod
+    def of(cls, accounts: Accounts) -> LiveSessions:
+        """The sessions of all accounts in memory."""
+        return cls(
+            [
+                LiveSession(
+                    account.jid,
+                    session.jid.resource,
+                    session.device,
+                    session.address,
+                    session.sink is not None,
+                )
+                for account in accounts.all()
+                for session in account.sessions.values()
+            ]
+        )
+
+    def is_online(self, bare: str) -> bool:
+        return any(session.connected for session in self.of_account(bare))
+
+    def of_account(self, bare: str) -> Sequence[LiveSession]:
+        """The sessions of an account."""
+        return [session for session in self.sessions if session.account == bare]

@@ -1,0 +1,86 @@
+"""What commands on the same machine ask a running server, over a Unix socket in the data folder.
+
+Commands work on the database themselves. They only ask for what is not in it, such as who is online, and tell
+the server that they have written something, so that it takes effect at once. Whoever may open the socket,
+its owner and root, may read and write the database as well, so there are no tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from kith.admin.live import SOCKET, LiveSessions
+from kith.config import Config
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.upkeep import Upkeep
+
+logger = structlog.get_logger("kith")
+#: How long to wait for requests in progress when the server stops, in seconds.
+_FAREWELL = 2.0
+_encode = msgspec.json.Encoder().encode
+
+
+class LocalSocket:
+    """Serves the socket. `start` has to be awaited while the data folder is locked."""
+
+    def __init__(self, config: Config, accounts: Accounts, upkeep: Upkeep) -> None:
+        self._path = config.data_dir / SOCKET
+        self._accounts = accounts
+        self._upkeep = upkeep
+        app = web.Application()
+        app.router.add_get("/sessions", self._sessions)
+        app.router.add_post("/changes", self._changes)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL)
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self) -> None:
+        """Listens. If that is impossible, the server runs without the socket, and a warning is logged."""
+        await self._runner.setup()
+        try:
+            listener = await asyncio.to_thread(_bind, self._path)
+        except OSError as error:
+            todo = "commands work, but don't know who is online; a shorter data_dir may help"
+            logger.warning("no socket for commands", error=str(error), todo=todo)
+            return
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._runner.server, sock=listener)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+        await self._runner.cleanup()
+
+    async def _sessions(self, request: web.Request) -> web.Response:
+        found = LiveSessions.of(self._accounts)
+        return web.Response(body=_encode(found), content_type="application/json")
+
+    async def _changes(self, request: web.Request) -> web.Response:
+        """Takes up what a command has written. Answers when that is done."""
+        await self._upkeep.take_up()
+        return web.Response(status=204)
+
+
+def _bind(path: Path) -> socket.socket:
+    """A socket at a path that only its owner can connect to. One that is left from before is replaced."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        os.chmod(path, 0o600)  # nobody can connect before it listens
+        listener.listen()
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -17,6 +17,7 @@ export const ROOMS = {
   chats: SCREENS_KNOW,
   chat: SCREENS_KNOW,
   screens: ['chat', 'chats', ...SCREENS_KNOW],
+  admin: ['parts', 'strings', 'start', 'local', 'styles'],
   styles: []
 }
 

@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("app") / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html><title>Kith</title>")
+    (folder / "admin.html").write_text("<!doctype html><title>Operators")
     (folder / "icon-192.png").write_bytes(b"a picture")
     (folder / "sw.js").write_text("// nothing yet")
     (folder / "manifest.webmanifest").write_text("{}")
@@ -60,6 +61,22 @@ async def test_the_page_is_asked_for_anew_each_time(http: aiohttp.ClientSession,
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-cache"
         assert "<title>Kith" in await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin.html"])
+async def test_the_page_for_operators_may_do_less_than_the_app(
+    http: aiohttp.ClientSession, path: str
+) -> None:
+    async with http.get(path) as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert "<title>Operators" in await answer.text()
+        policy = dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == policy["worker-src"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+        assert policy["require-trusted-types-for"] == "'script'"
+        assert "(self)" not in answer.headers["Permissions-Policy"]
+        assert answer.headers["X-Frame-Options"] == "DENY"
 
 
 async def test_what_has_its_hash_in_its_name_is_kept_for_ever(http: aiohttp.ClientSession) -> None:

@@ -1,8 +1,12 @@
-/** What follows when the pages are built: the service worker with the list of all files, and compressed copies. */
+/**
+ * What follows when the chat app is built: the service worker with the list of its files, the page for operators, and
+ * compressed copies.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
+import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { build, type Plugin } from 'vite'
 import { injectManifest } from 'workbox-build'
 import { BROWSERS } from './browsers.ts'
@@ -27,6 +31,7 @@ export function finish(): Plugin {
       async handler(error?: Error) {
         if (error) return
         await serviceWorker(root, folder)
+        await adminPage(root, folder)
         await compress(folder)
       }
     }
@@ -57,6 +62,36 @@ async function serviceWorker(root: string, folder: string): Promise<void> {
     maximumFileSizeToCacheInBytes: 5_000_000
   })
   if (warnings.length) throw new Error(warnings.join('\n'))
+}
+
+/**
+ * The page for operators is a build of its own, so that it shares no files with the chat app, whose service worker
+ * doesn't know of it.
+ */
+async function adminPage(root: string, folder: string): Promise<void> {
+  const named = (kind: string) => `assets/admin-[name]-[hash]${kind}`
+  await build({
+    configFile: false,
+    root,
+    publicDir: false,
+    logLevel: 'warn',
+    plugins: [svelte()],
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      target: BROWSERS,
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      rollupOptions: {
+        input: join(root, 'admin.html'),
+        output: {
+          entryFileNames: named('.js'),
+          chunkFileNames: named('.js'),
+          assetFileNames: named('[extname]')
+        }
+      }
+    }
+  })
 }
 
 async function compress(folder: string): Promise<void> {

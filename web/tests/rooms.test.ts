@@ -34,6 +34,8 @@ describe('an import from one room into another', () => {
 `,
       'chat/ may import'
     ],
+    ['src/admin/x.ts', "import { Engine } from '../sync/engine'", 'admin/ may import'],
+    ['src/chat/x.ts', "import { desk } from '../admin/desk.svelte'", 'chat/ may import'],
     ['src/screens/x.ts', "import { Engine } from '../sync/engine'", 'only ./app.ts'],
     ['src/screens/settings/x.ts', "import { Omemo } from '../../crypto/omemo'", 'only ./crypto.ts']
   ])('%s: %s is refused', async (file, code, message) => {

@@ -1,4 +1,6 @@
-"""Serves the web app at ``/``: the files built from ``web/``, with a content security policy.
+"""Serves the web app at ``/`` and the page for operators at ``/admin``, with content security policies.
+
+Both are files built from ``web/``.
 
 The files are read once, at the start, so that a request can't name other files, and a new build does not
 change a page that is half loaded. The build puts compressed copies beside files that gain from it (``.br``,
@@ -34,8 +36,9 @@ _TEXT = ("text/", "application/json", "application/manifest+json")
 _INDEX = "/index.html"
 #: The icon for programs that request ``/favicon.ico`` without having read the page.
 _SIGN = "/icon-192.png"
-#: The paths that serve the app's page.
-_ENTRANCES = ("/", "/link")
+_ADMIN = "/admin.html"
+#: The paths that serve a page, and its file.
+_PAGES = {"/": _INDEX, "/link": _INDEX, "/admin": _ADMIN}
 #: Files with a hash of their content in their names.
 _HASHED = "/assets/"
 #: A valid Host header (RFC 9110 §7.2), restricted to what may stand in a policy.
@@ -55,6 +58,16 @@ _POLICY = {
     # text can't become markup or script, except in the app's own templates and its service worker
     "require-trusted-types-for": "'script'",
     "trusted-types": "svelte-trusted-html kith",
+}
+#: The page for operators needs less: no stream, no service worker, no camera.
+_ADMIN_POLICY = {
+    **_POLICY,
+    "img-src": "'self'",
+    "media-src": "'none'",
+    "manifest-src": "'none'",
+    "worker-src": "'none'",
+    "trusted-types": "svelte-trusted-html",
+    "connect-src": "'self'",
 }
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -113,7 +126,8 @@ class WebApp:
             raise FileNotFoundError(f"no index.html in {folder}")
 
     def add_to(self, app: web.Application) -> None:
-        for path in (*_ENTRANCES, *self._files):
+        pages = [path for path, name in _PAGES.items() if name in self._files]
+        for path in (*pages, *self._files):
             app.router.add_get(path, self._answer)
         app.middlewares.append(self._lost)
 
@@ -131,7 +145,8 @@ class WebApp:
             return answer
 
     async def _answer(self, request: web.Request) -> web.Response:
-        return self._respond(request, self._files.get(request.path) or self._files[_INDEX])
+        name = _PAGES.get(request.path, request.path)
+        return self._respond(request, self._files.get(name) or self._files[_INDEX])
 
     def _respond(self, request: web.Request, file: File) -> web.Response:
         encoding = _best(request.headers.get("Accept-Encoding", ""), file)
@@ -139,7 +154,11 @@ class WebApp:
         headers = dict(_HEADERS)
         headers["Cache-Control"] = "public, max-age=31536000, immutable" if file.lasting else "no-cache"
         headers["ETag"] = f'"{tag}"'
-        headers["Content-Security-Policy"] = _policy(request)
+        if file is self._files.get(_ADMIN):
+            headers["Content-Security-Policy"] = _joined(_ADMIN_POLICY)
+            headers["Permissions-Policy"] = headers["Permissions-Policy"].replace("(self)", "()")
+        else:
+            headers["Content-Security-Policy"] = _policy(request)
         if _holds(request.if_none_match, tag):
             return web.Response(status=304, headers=headers)
         if encoding:
@@ -154,7 +173,10 @@ def _policy(request: web.Request) -> str:
     connect = "'self'"
     if _HOST.fullmatch(request.host):
         connect += f" ws://{request.host} wss://{request.host}"
-    policy = {**_POLICY, "connect-src": connect}
+    return _joined({**_POLICY, "connect-src": connect})
+
+
+def _joined(policy: dict[str, str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'svelte/compiler'
 import { describe, expect, test } from 'vitest'
+import { en as adminEn } from '../../src/admin/strings/en'
+import { ADMIN_TEXTS } from '../../src/admin/strings/strings'
 import { de } from '../../src/strings/de'
 import { en } from '../../src/strings/en'
 import { choose, fill, isTag, LANGUAGES } from '../../src/strings/strings.svelte'
@@ -13,14 +15,20 @@ const screens = files.filter((file) => file.endsWith('.svelte'))
 const code = files.filter(
   (file) => /^(?:screens|parts|chats?)\/.*\.(?:svelte|ts)$/.test(file) || /^\w+\.(?:svelte|ts)$/.test(file)
 )
+const adminCode = files.filter((file) => /^admin\/(?!strings\/).*\.(?:svelte|ts)$/.test(file))
+/** The texts of the chat app, and those of the page for operators, by language. */
+const ALL: [string, Record<string, Text>, Record<string, Text>][] = [
+  ...Object.entries(LANGUAGES).map(([tag, { texts }]): (typeof ALL)[number] => [tag, texts, en]),
+  ...Object.entries(ADMIN_TEXTS).map(([tag, texts]): (typeof ALL)[number] => [tag, texts, adminEn])
+]
 
 const forms = (text: Text): string[] => (typeof text === 'string' ? [text] : Object.values(text))
 const names = (text: Text): Set<string> =>
   new Set(forms(text).flatMap((form) => form.match(/\{\w+\}/g) ?? []))
 
-describe.each(Object.entries(LANGUAGES))('the language %s', (tag, { texts }) => {
+describe.each(ALL)('the language %s', (tag, texts, english) => {
   test('has every text, and no other', () => {
-    expect(Object.keys(texts).sort()).toEqual(Object.keys(en).sort())
+    expect(Object.keys(texts).sort()).toEqual(Object.keys(english).sort())
     expect(
       Object.values(texts)
         .flatMap(forms)
@@ -30,7 +38,7 @@ describe.each(Object.entries(LANGUAGES))('the language %s', (tag, { texts }) => 
 
   test('fills in the same values as English', () => {
     for (const [key, text] of Object.entries(texts))
-      expect([key, names(text)]).toEqual([key, names(en[key as keyof typeof en])])
+      expect([key, names(text)]).toEqual([key, names(english[key] ?? '')])
   })
 
   test('has each plural form that its grammar knows', () => {
@@ -52,11 +60,19 @@ test('the first language that there is, is taken, else English', () => {
   expect(choose([])).toBe('en')
 })
 
-test('every text is used somewhere', () => {
-  const all = code.map((file) => readFileSync(join(SOURCE, file), 'utf8')).join('\n')
+test('both pages are in the same languages', () => {
+  expect(Object.keys(ADMIN_TEXTS)).toEqual(Object.keys(LANGUAGES))
+})
+
+test.each([
+  ['the chat app', code, en],
+  ['the page for operators', adminCode, adminEn]
+])('every text of %s is used somewhere', (_, its, texts) => {
+  const all = its.map((file) => readFileSync(join(SOURCE, file), 'utf8')).join('\n')
   const made = [...all.matchAll(/t\(`([\w.-]*)\$\{/g)].map((match) => match[1] ?? '')
-  const unused = Object.keys(en).filter(
-    (key) => !all.includes(`'${key}'`) && !made.some((start) => key.startsWith(start))
+  const unused = Object.keys(texts).filter(
+    (key) =>
+      !all.includes(`'${key}'`) && !all.includes(`"${key}"`) && !made.some((start) => key.startsWith(start))
   )
   expect(unused).toEqual([])
 })

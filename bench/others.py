@@ -47,6 +47,9 @@ c2s_direct_tls_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certif
 https_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
 VirtualHost "localhost"
   ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
+Component "conference.localhost" "muc"
+  modules_enabled = {{ "muc_mam" }}
+  muc_log_by_default = {archive}
 """
 _EJABBERD = """
 hosts: [localhost]
@@ -73,6 +76,7 @@ modules:
   mod_disco: {{}}
   mod_last: {{}}
   mod_mam: {{assume_mam_usage: true, default: {archive}, db_type: mnesia}}
+  mod_muc: {{host: "conference.localhost", default_room_options: {{mam: {kept}}}}}
   mod_offline: {{access_max_user_messages: max_user_offline_messages}}
   mod_ping: {{}}
   mod_privacy: {{}}
@@ -162,7 +166,9 @@ def ejabberd(folder: Path, users: int, *, archive: bool) -> Iterator[Server]:
     port = free_port()
     config, ready = folder / "ejabberd.yml", folder / "ready"
     kept = "always" if archive else "never"
-    config.write_text(_EJABBERD.format(folder=folder, port=port, archive=kept))
+    config.write_text(
+        _EJABBERD.format(folder=folder, port=port, archive=kept, kept="true" if archive else "false")
+    )
     command = ["erl", "-noinput", "+K", "true", "+P", "1000000", "+Q", "200000", "+S", "1:1"]
     command += ["+sbwt", "none", "-env", "ERL_MAX_PORTS", "200000"]
     for path in _ejabberd_code():

@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kith.base.clock import Clock
 from kith.base.figures import Figures
-from kith.base.ids import Ids
+from kith.base.ids import Ids, to_text
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.actors.sender import Sender
-from kith.core.log.envelope import stanza_id
 from kith.core.log.own import with_own
 from kith.core.log.retries import is_retry_in_group
 from kith.core.routing.hosts import Hosts
 from kith.groups.group import Group
 from kith.groups.receiving import receives
 from kith.ports.store import Append, LogStore, Retries, Shared, Unavailable, Write
+from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.serialize import attributes, escape_attribute
 from kith.wire.stanza import Stanza
@@ -158,17 +158,27 @@ class Poster:
 
     def deliver(self, posting: Posting) -> None:
         """Sends a committed message to the devices of members that want it, and to occupants."""
-        own, id = posting.own.get, posting.id
+        get, own, id = self._accounts.get, posting.own, -posting.id
+        inside, end = posting.data[len(_START) : -len(_END)], _own_id(posting.id)
+        delivered = 0
         for jid, account_id in posting.recipients.items():
-            account = self._accounts.get(jid)
-            if account is None or not account.sessions:
+            account = get(jid)
+            if account is None:
                 continue
             data = b""
             for session in account.sessions.values():
                 if receives(session):
-                    data = data or received(posting.data, own(account_id), jid, id)
-                    session.push(data, -id)
-                    self._figures.delivered += 1
+                    if not data:
+                        name = escape_attribute(jid).encode()
+                        part = own.get(account_id) if own else None
+                        if part is not None:
+                            inside_own = with_own(posting.data, part)[len(_START) : -len(_END)]
+                            data = b"<message to='%b'%b%b%b'/></message>" % (name, inside_own, end, name)
+                        else:
+                            data = b"<message to='%b'%b%b%b'/></message>" % (name, inside, end, name)
+                    session.push(data, id)
+                    delivered += 1
+        self._figures.delivered += delivered
         self._to_occupants(posting.group, posting.data, posting.own, posting.recipients)
 
     def broadcast(self, group: Group, stored: bytes) -> None:
@@ -214,15 +224,9 @@ def addressed(stored: bytes, to: str) -> bytes:
     return b"<message" + attributes({"to": to}).encode() + stored[len(_START) :]
 
 
-def received(stored: bytes, own: bytes | None, jid: str, id: int) -> bytes:
-    """A stored message as a member receives it, with the stanza id of the member's own log."""
-    data = with_own(stored, own) if own else stored
-    return (
-        b"<message to='%b'" % escape_attribute(jid).encode()
-        + data[len(_START) : -len(_END)]
-        + stanza_id(id, jid)
-        + _END
-    )
+def _own_id(id: int) -> bytes:
+    """The beginning of the stanza id of a member's own log, up to the member's address (XEP-0359 §3.1)."""
+    return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{to_text(id)}' by='".encode()
 
 
 def _nobody(existing: int | None, error: BaseException | None) -> None:

@@ -7,7 +7,7 @@ whoever handles it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
@@ -54,6 +54,7 @@ from kith.wire.stanza import Stanza
 
 _DESTROY = ns.tag(MUC_OWNER, "destroy")
 _Children = Sequence[Element]
+_T = TypeVar("_T")
 
 
 class GroupService(Feature):
@@ -85,11 +86,11 @@ class GroupService(Feature):
         self._turns = Turns()
         self.groups = Groups(store, clock, self._turns)
         poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
-        self._messages = Messages(store, log, poster, secret, clock, DeviceOwners(pep, accounts))
-        presence = RoomPresence(post, self._messages)
+        self.messages = Messages(store, log, poster, secret, clock, DeviceOwners(pep, accounts))
+        presence = RoomPresence(post, self.messages)
         self._entering = Entering(store, clock, self.groups, post, presence, config.create_groups)
-        self._changes = Changes(clock, self.groups, poster, presence)
-        self._administration = Administration(domain, accounts, self._messages, self._changes, presence)
+        self.changes = Changes(clock, self.groups, poster, presence)
+        self.administration = Administration(domain, accounts, self.messages, self.changes, presence)
         self._archive = GroupArchive(store, self._entering, assertions)
 
     # -- stanzas ----------------------------------------------------------------------------------------
@@ -110,14 +111,14 @@ class GroupService(Feature):
             if sender.committing:
                 return LATER
             return self._turn(to.bare, lambda: self._admit_later(sender, stanza, to))
-        work = self._messages.admit(group, sender, stanza)
+        work = self.messages.admit(group, sender, stanza)
         if isinstance(work, Coroutine):
             return self._turn(to.bare, lambda: work)
         return work
 
     async def _admit_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """Takes a message when its turn has come, and the group is in memory."""
-        work = self._messages.admit(await self._load(to), sender, stanza)
+        work = self.messages.admit(await self.load(to), sender, stanza)
         if work is COMMITTING:
             sender.pipelined()
         elif isinstance(work, Coroutine):
@@ -161,7 +162,7 @@ class GroupService(Feature):
 
     @handles_iq("get", ns.DISCO_INFO, "query", to="place")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self._load(to)
+        group = await self.load(to)
         query = iq.child(disco.INFO)
         if query is not None and query.get("node"):
             raise StanzaError("item-not-found")
@@ -174,7 +175,7 @@ class GroupService(Feature):
     @handles_iq("get", ns.DISCO_ITEMS, "query", to="place")
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         """The occupants, for those who may see them (XEP-0045 §6.5)."""
-        group = await self._load(to)
+        group = await self.load(to)
         result = Element(disco.ITEMS)
         if group.config.public or self._is_known(group, sender):
             result.extend(disco.item(str(group.at(occupant.nick))) for occupant in group.occupants)
@@ -182,19 +183,17 @@ class GroupService(Feature):
 
     @handles_iq("get", MUC_ADMIN, "query", to="place")
     async def lists(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return self._administration.lists(await self._load(to), sender, administration.parse_query(iq))
+        return self.administration.lists(await self.load(to), sender, administration.parse_query(iq))
 
     @handles_iq("set", MUC_ADMIN, "query", to="place")
     async def change(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         query = administration.parse_query(iq)
-        await self._turn(
-            to.bare, lambda: self._with(to, lambda group: self._administration.change(group, sender, query))
-        )
+        await self.in_turn(to, lambda group: self.administration.change(group, sender, query))
         return ()
 
     @handles_iq("get", MUC_OWNER, "query", to="place")
     async def configuration(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self._load(to)
+        group = await self.load(to)
         self._check_owner(group, sender)
         result = Element(configuration.QUERY)
         result.append(form_of(group.config))
@@ -204,22 +203,22 @@ class GroupService(Feature):
     async def configure(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         query = iq.child(configuration.QUERY)
         assert query is not None
-        await self._turn(to.bare, lambda: self._with(to, lambda group: self._configure(group, sender, query)))
+        await self.in_turn(to, lambda group: self._configure(group, sender, query))
         return ()
 
     async def _configure(self, group: Group, sender: Sender, query: Element) -> None:
         self._check_owner(group, sender)
         destroy = query.find(_DESTROY)
         if destroy is not None:
-            await self._changes.destroy(group, sender.bare, destroy)
+            await self.changes.destroy(group, sender.bare, destroy)
             return
         form = find_form(query)
         if form is None or form.type not in ("submit", "cancel"):
             raise StanzaError("bad-request", "a form is missing")
         if form.type == "submit":
-            await self._changes.configure(group, sender.bare, changed(group.config, form))
+            await self.changes.configure(group, sender.bare, changed(group.config, form))
         elif group.state.locked:  # XEP-0045 §10.1.3
-            await self._changes.destroy(group, sender.bare, Element(_DESTROY))
+            await self.changes.destroy(group, sender.bare, Element(_DESTROY))
 
     @handles_iq("get", ns.MAM, "query", to="place")
     async def archive_fields(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
@@ -227,15 +226,15 @@ class GroupService(Feature):
 
     @handles_iq("set", ns.MAM, "query", to="place")
     async def archive(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.query(await self._load(to), sender, iq)
+        return await self._archive.query(await self.load(to), sender, iq)
 
     @handles_iq("get", ns.MAM, "metadata", to="place")
     async def archive_metadata(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.metadata(await self._load(to), sender)
+        return await self._archive.metadata(await self.load(to), sender)
 
     @handles_iq("get", ns.PING, "ping", to="place")
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        await self._load(to)
+        await self.load(to)
         return ()
 
     # -- the service ------------------------------------------------------------------------------------
@@ -251,10 +250,16 @@ class GroupService(Feature):
     def _later(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.spawn(self._turn(group, work))
 
-    async def _with(self, to: JID, work: Callable[[Group], Awaitable[None]]) -> None:
-        await work(await self._load(to))
+    async def in_turn(self, to: JID, work: Callable[[Group], Awaitable[_T]]) -> _T:
+        """Does something in a group when nothing else is being done there. Raises StanzaError."""
 
-    async def _load(self, to: JID) -> Group:
+        async def do() -> _T:
+            return await work(await self.load(to))
+
+        result: _T = await self._turn(to.bare, do)
+        return result
+
+    async def load(self, to: JID) -> Group:
         """The group at an address. Raises StanzaError."""
         group = await self.groups.load(to.bare)
         if group is None:

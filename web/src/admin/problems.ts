@@ -4,7 +4,7 @@ import type { Problem } from '../start/api'
 import { t } from './strings/strings'
 
 /** Errors that the server explains better, although in English: what is wrong with a value. */
-const EXPLAINED: readonly string[] = ['bad-request', 'conflict', 'banned', 'weak-password', 'not-possible']
+const EXPLAINED: readonly string[] = ['bad-request', 'conflict', 'banned', 'weak-password']
 
 export function problemOf(problem: Problem): string {
   if (problem.error === 'forbidden') return t('problem.forbidden')

@@ -1,7 +1,9 @@
 /** The texts for refusals of the server. */
+import { cleanAbout } from '../local/names'
 import type { Problem } from '../start/api'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
+import { isolated } from './names'
 import { span } from './time'
 
 /** Seconds, rounded to a readable length of time. */
@@ -33,7 +35,12 @@ export function codeProblem(problem: Problem): string {
   return t('problem.code-wait', { wait: waitText(problem.retry_after ?? 60) })
 }
 
+/** The server says itself why somebody is excluded. */
+const EXCLUDED: readonly Problem['error'][] = ['account-disabled', 'banned']
+
 export function problemText(problem: Problem): string {
+  if (EXCLUDED.includes(problem.error))
+    return t('problem.excluded', { reason: isolated(cleanAbout(problem.text)) }).trim()
   if (problem.error === 'too-many' || (problem.error === 'wrong-pin' && problem.retry_after))
     return t('problem.too-many', { wait: waitText(problem.retry_after ?? 60) })
   return t(KNOWN[problem.error] ?? 'problem.other')

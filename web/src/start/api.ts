@@ -5,7 +5,9 @@ import type { Ask } from './ask'
 
 /** Reasons for errors from the server, and `offline`: it could not be reached. */
 export type Reason =
+  | 'account-disabled'
   | 'bad-request'
+  | 'banned'
   | 'conflict'
   | 'expired'
   | 'expired-code'

@@ -82,6 +82,7 @@ export const de: Texts = {
   'problem.wrong-pin': 'Falsche PIN. Versuch es noch einmal.',
   'problem.pin-required': 'Deine PIN ist nötig.',
   'problem.not-found': 'Das gibt es nicht mehr.',
+  'problem.excluded': 'Die Betreiber dieses Servers lassen dich nicht herein. {reason}',
   'problem.not-authorized': 'Dieses Gerät ist nicht mehr angemeldet.',
   'problem.conflict': 'Das geht gerade nicht.',
   'problem.unavailable': 'Der Server kann das gerade nicht. Versuch es später noch einmal.',
@@ -119,6 +120,8 @@ export const de: Texts = {
 
   'notice.offline': 'Du bist offline. Nachrichten werden gesendet, sobald du wieder online bist.',
   'notice.connecting': 'Verbindung wird hergestellt…',
+  'notice.suspended':
+    'Die Betreiber dieses Servers haben dein Konto stillgelegt. Es geht nichts verloren; die App versucht es von Zeit zu Zeit wieder.',
   'notice.syncing': 'Nachrichten werden geladen: {percent}',
   'notice.syncing.label': 'Fortschritt',
   'notice.update': 'Eine neue Version ist verfügbar.',

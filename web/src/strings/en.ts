@@ -79,6 +79,7 @@ export const en = {
   'problem.wrong-pin': 'Wrong PIN. Try again.',
   'problem.pin-required': 'Your PIN is required.',
   'problem.not-found': 'That no longer exists.',
+  'problem.excluded': 'The operators of this server don’t let you in. {reason}',
   'problem.not-authorized': 'This device is no longer logged in.',
   'problem.conflict': 'That isn’t possible right now.',
   'problem.unavailable': 'The server can’t do that right now. Try again later.',
@@ -116,6 +117,8 @@ export const en = {
 
   'notice.offline': 'You’re offline. Messages will be sent when you’re back online.',
   'notice.connecting': 'Connecting…',
+  'notice.suspended':
+    'The operators of this server have suspended your account. Nothing is lost; the app tries again from time to time.',
   'notice.syncing': 'Loading your messages: {percent}',
   'notice.syncing.label': 'Progress',
   'notice.update': 'A new version is available.',

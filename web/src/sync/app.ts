@@ -19,6 +19,8 @@ export interface Live {
   typing: Record<Address, Moment>
   present: Record<Address, 'online' | 'away' | 'offline'>
   lastSeen: Record<Address, Moment>
+  /** The operators have suspended the account: what the server says about that, in English; perhaps empty. */
+  suspended?: string | undefined
   /** Whether this tab owns the connection. */
   leads: boolean
 }

@@ -99,11 +99,15 @@ export class Engine implements Leading {
       credential: () => db.fact<Credential>('credential'),
       renewed: (token) => this.renewed(token),
       connecting: () => this.live.change({ connection: 'connecting' }),
-      online: (newest) => (newest === undefined ? this.session.resumed() : this.session.begun(newest)),
+      online: (newest) => {
+        this.live.change({ suspended: undefined })
+        return newest === undefined ? this.session.resumed() : this.session.begun(newest)
+      },
       // Presence is unknown without a connection, but is remembered for a resumed session
       offline: () =>
         this.live.change({ connection: 'offline', typing: {}, present: {}, progress: undefined }),
       revoked: () => deps.revoked(),
+      suspended: (suspended) => this.live.change({ suspended }),
       limit: (bytes) => this.quietly(this.limit(bytes)),
       stanza: (stanza) => this.dispatch.stanza(stanza),
       unreadable: (text) => this.unhandled.count('no XML', text),

@@ -210,7 +210,11 @@ export class Connection {
     if (outcome.type === 'request') this.write(outcome.request)
     else if (outcome.type === 'logged-in') this.enter(outcome.login)
     else if (outcome.type === 'closed') this.lose()
-    else if (outcome.type === 'revoked') {
+    else if (outcome.type === 'suspended') {
+      this.reconnection.rest()
+      this.lose()
+      this.wiring.suspended(outcome.reason)
+    } else if (outcome.type === 'revoked') {
       this.running = false
       this.drop(false)
       this.endSession()

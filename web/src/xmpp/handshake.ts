@@ -7,7 +7,8 @@ import {
   offersToken,
   type Resumable,
   stanzaLimit,
-  success
+  success,
+  suspension
 } from './login'
 import { first, type OutgoingXml, type Xml } from './xml'
 
@@ -22,6 +23,7 @@ export interface HandshakeDeps {
 export type Outcome =
   | { type: 'nothing' | 'revoked' | 'closed' }
   | { type: 'request'; request: OutgoingXml }
+  | { type: 'suspended'; reason: string }
   | { type: 'logged-in'; login: LoggedIn }
 
 /**
@@ -53,6 +55,8 @@ export async function handshake(
   }
   if (name === 'failure') {
     if (isRevoked(element)) return { type: 'revoked' }
+    const reason = suspension(element)
+    if (reason !== undefined) return { type: 'suspended', reason }
     throw new Error(first(element)?.name ?? 'failure')
   }
   return { type: name === 'error' || name === 'close' ? 'closed' : 'nothing' }

@@ -5,12 +5,16 @@ import type { Credential } from '../local/types'
 import { equalBytes } from '@noble/ciphers/utils.js'
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
+import { cleanAbout } from '../local/names'
 import { localOf } from './jid'
 import { NS } from './ns'
-import { attribute, child, children, el, first, type OutgoingXml, textOf, type Xml } from './xml'
+import { attribute, child, children, el, elements, first, type OutgoingXml, textOf, type Xml } from './xml'
 
+const SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
 /** Conditions that end the login of this device; others are temporary. */
-const REVOKED = ['not-authorized', 'credentials-expired', 'account-disabled']
+const REVOKED = ['not-authorized', 'credentials-expired']
+/** The maximum length of what the server tells about a suspension. */
+const LONGEST_REASON = 500
 
 export interface Resumable {
   id: string
@@ -89,6 +93,15 @@ export async function success(element: Xml, { token }: Credential): Promise<Logg
 
 export function isRevoked(failure: Xml): boolean {
   return REVOKED.includes(first(failure)?.name ?? '')
+}
+
+/**
+ * What the server tells about why the account can't be used at present (RFC 6120 §6.5.1); undefined: that is not the
+ * reason. The login stays valid.
+ */
+export function suspension(failure: Xml): string | undefined {
+  if (!child(failure, SASL, 'account-disabled')) return undefined
+  return cleanAbout(textOf(elements(failure).find(({ name }) => name === 'text'))).slice(0, LONGEST_REASON)
 }
 
 async function digest(token: string, text: string): Promise<Uint8Array> {

@@ -15,6 +15,8 @@ export interface ConnectionDeps {
   online(newest: string | undefined): void
   offline(): void
   revoked(): void
+  /** The account can't be used at present. `reason`: what the server says about that. */
+  suspended(reason: string): void
   /** The largest stanza that the server accepts, in bytes (XEP-0478). */
   limit(bytes: number): void
   /** Called one at a time. A stanza is acknowledged when the promise resolves. */

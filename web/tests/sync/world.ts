@@ -54,6 +54,8 @@ export class World {
   /** Tokens by agent; what is not here is refused. */
   readonly tokens = new Map<string, string>()
   failing = false
+  /** Why the operators have suspended everybody. */
+  suspended: string | undefined
   /** Full addresses, by each login. */
   readonly logins: string[] = []
   /** All of these are in the contacts of each other. */
@@ -158,6 +160,12 @@ export class World {
       const condition = this.failing ? 'temporary-auth-failure' : 'not-authorized'
       socket.give(
         `<failure xmlns='${NS.sasl2}'><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>`
+      )
+      return
+    }
+    if (this.suspended !== undefined) {
+      socket.give(
+        `<failure xmlns='${NS.sasl2}'><account-disabled xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/><text>${this.suspended}</text></failure>`
       )
       return
     }

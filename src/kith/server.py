@@ -15,6 +15,7 @@ from kith import groups, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.leaving import Leaving
+from kith.accounts.left import Left
 from kith.accounts.moving import Moving
 from kith.accounts.proof import Proofs
 from kith.accounts.secret import ensure_secret, has_secret
@@ -58,6 +59,7 @@ from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
+from kith.ports.directory import Directory
 from kith.ports.sms import SMS
 from kith.records.invites import Invites
 from kith.records.passwords import Passwords
@@ -122,10 +124,19 @@ class Server:
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
+        self.directory = _directory(config)
         passwords = partial(Passwords, check_password, make_keys)
         try:
             node = self.node = Node(
-                config, store, (*ALL, *groups.ALL), passwords, secret, LocalPlacement(), Clock(), randomness
+                config,
+                store,
+                (*ALL, *groups.ALL),
+                passwords,
+                secret,
+                LocalPlacement(),
+                Clock(),
+                randomness,
+                directory=self.directory,
             )
         except Unfit as error:
             raise StartError(str(error)) from error
@@ -250,6 +261,9 @@ class Server:
         repeat(parts.get(Proofs).sweep, 3600.0)
         repeat(parts.get(Moving).clean, 86400.0)
         repeat(parts.get(Leaving).clean, 600.0)
+        if self.directory is not None:
+            parts.build((Left,))
+            repeat(parts.get(Left).check, self.config.ldap_check_seconds)
         resources = parts.build(RESOURCES)
         admission = DeviceAdmission(self.edge, parts.get(Credentials), parts.get(Bans))
         return API(self.config, self.node.tasks, admission, resources, DOCUMENT)
@@ -324,6 +338,8 @@ class Server:
         if self.metrics is not None:
             await self.metrics.stop()
         await self.sms.close()
+        if self.directory is not None:
+            await self.directory.close()
         await self.node.stop()
         if self._lock is not None:
             self._lock.release()
@@ -335,6 +351,15 @@ class Server:
             if not set(parting).intersection(self.edge.connections):
                 return
             await asyncio.sleep(0.02)
+
+
+def _directory(config: Config) -> Directory | None:
+    """The directory of an organisation; None if the settings name none."""
+    if not config.ldap_url:
+        return None
+    from kith.directory.ldap import LDAPDirectory  # the library takes time and memory
+
+    return LDAPDirectory(config)
 
 
 def _web_app(config: Config) -> WebApp | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from kith.config.errors import ConfigError, wrong
+from kith.config.ldap_rules import check_ldap
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
 from kith.config.sms_rules import check_sms
 from kith.wire.jid import JID, parse_jid
@@ -26,6 +27,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     _check_ports(config, places)
     _check_certificate(config, places)
     check_sms(config, places)
+    check_ldap(config, places)
     _check_public_url(config, places)
     _check_dns_server(config, places)
 

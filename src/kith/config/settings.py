@@ -155,6 +155,34 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _Amount,
         _about("What all text messages of a month may cost, in the currency of sms_prices. 0: anything."),
     ] = 0.0
+    ldap_url: Annotated[
+        str,
+        _about(
+            "Servers of an organisation's directory, whose people may log in with their passwords there, like"
+            " ldaps://ldap.example.org; several separated by blanks. With ldap://, STARTTLS is used."
+        ),
+    ] = ""
+    ldap_base: Annotated[
+        str, _about("Where people are in the directory, like ou=people,dc=example,dc=org.")
+    ] = ""
+    ldap_filter: Annotated[
+        str,
+        _about(
+            "How a person is found there by the name that they log in with. Who does not match can't log in."
+        ),
+    ] = "(uid={name})"
+    ldap_user: Annotated[
+        str, _about("The entry as which the server searches the directory. Empty: anonymously.")
+    ] = ""
+    ldap_password: Annotated[str, _about("Its password.")] = ""
+    ldap_ca: Annotated[
+        Path | None,
+        _about("PEM file of the authority of the directory's certificate. Empty: the system's."),
+    ] = None
+    ldap_check_seconds: Annotated[
+        _Positive,
+        _about("How often people who have left the directory are looked for, to log them out."),
+    ] = 300
     operators: Annotated[
         list[str], _about("Accounts that may run operator commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)

@@ -48,6 +48,7 @@ from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
 from kith.core.sessions.upkeep import Upkeep
 from kith.ports.bus import Bus
+from kith.ports.directory import Directory
 from kith.ports.placement import Placement
 from kith.ports.store import AccountStore, DocumentStore, LogStore, Store
 from kith.records.devices import Devices
@@ -70,8 +71,8 @@ class Node:
     """A server for one domain, without its network side. ``parts`` has everything, by its class.
 
     ``passwords`` makes its `Passwords`, given the store and the secret for salts. Tokens and made-up salts
-    are derived from ``secret``. ``bus`` leads to the other nodes, if
-    there are any. Raises Unfit if a feature asks for a part that does not exist.
+    are derived from ``secret``. ``bus`` leads to the other nodes, if there are any. ``directory`` checks
+    passwords that the server does not know. Raises Unfit if a feature asks for a part that does not exist.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Node:
         clock: Clock,
         randomness: Randomness,
         bus: Bus | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -103,6 +105,7 @@ class Node:
                 **dict.fromkeys((Store, AccountStore, LogStore, DocumentStore), store),
                 Placement: placement,
                 Bus: bus,
+                Directory: directory,
                 Secret: secret,
                 Devices: Devices(store, clock, randomness, secret),
                 Passwords: passwords(store, secret.key("pepper"), clock, randomness),

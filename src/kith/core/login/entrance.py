@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kith.base.attempts import Guesses
 from kith.base.clock import Clock
 from kith.base.domain import Domain
@@ -15,9 +17,12 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.visitor import Visitor
 from kith.core.hooks.table import Hooks
 from kith.core.login.offers import Offers
+from kith.core.login.outside import DirectoryLogin
+from kith.core.login.sasl import BASIC_HASHES, Outside
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.ports.directory import Directory
 from kith.ports.store import AccountRecord, Store
 from kith.records.bans import Ban
 from kith.records.devices import Devices
@@ -30,7 +35,9 @@ _FRESH = 1.0
 class Entrance:
     """The parts of the node that streams and logins use.
 
-    ``pepper``: a secret of the server from which the resources of devices are derived.
+    ``pepper``: a secret of the server from which the resources of devices are derived. ``outside``: checks
+    passwords that the server does not know, if there is a directory. ``hashes``: those with which SCRAM is
+    offered to an account that is not known.
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class Entrance:
         clock: Clock,
         randomness: Randomness,
         secret: Secret,
+        directory: Directory | None = None,
     ) -> None:
         self.domain = domain
         self.config = config
@@ -69,6 +77,12 @@ class Entrance:
         self.randomness = randomness
         self.pepper = secret.key("pepper")
         self.offers = Offers(hooks)
+        self.outside: Outside | None = None
+        self.hashes: Sequence[str] = BASIC_HASHES
+        if directory is not None:
+            self.outside = DirectoryLogin(directory, store, accounts).check
+            # a directory has no keys for SCRAM; an offer for some accounts would disclose who has a password
+            self.hashes = ()
 
     async def read(self, visitor: Visitor, bare: str) -> AccountRecord | None:
         """Reads the record of an account, and keeps it for the login that follows."""

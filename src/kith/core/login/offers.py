@@ -108,7 +108,7 @@ def _authentication(stream: Visitor, names: list[str], hooks: Hooks) -> Element:
     tokens = _child(inline, ns.FAST, "fast")
     for name in fast.mechanisms(stream.security):
         _child(tokens, ns.FAST, "mechanism", name)
-    if stream.claimed:
+    if stream.claimed and stream.hashes:
         offer.extend(upgrade.offers(stream.hashes))
     return offer
 

@@ -12,7 +12,7 @@ from kith.core.actors.account import Account
 from kith.core.actors.accounts import Elsewhere
 from kith.core.actors.visitor import Visitor
 from kith.core.login.entrance import Entrance
-from kith.core.login.sasl import Authentication, Excluded, SASLError, decode, mechanisms
+from kith.core.login.sasl import Authentication, Excluded, NotChecked, SASLError, decode, mechanisms
 from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -80,6 +80,7 @@ class Profile:
             self.entrance.passwords,
             self.entrance.randomness,
             classic=self.classic,
+            outside=self.entrance.outside,
         )
         self.mechanism = mechanism
         if initial is not None:
@@ -188,6 +189,8 @@ class Profile:
     def fail(self, error: SASLError) -> None:
         """Ends the exchange with an error; after several failures, also the stream."""
         stream = self.stream
+        if isinstance(error, NotChecked):
+            self._forgive()
         self._authentication = self._attempt = None
         stream.attempts += error.guess
         stream.refusals += not error.guess

@@ -20,6 +20,9 @@ from kith.wire.jid import MAX_PART, parse_jid
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
 #: Gives the bare address for a user name; empty if the name is not valid.
 Naming = Callable[[str], str]
+#: Checks a password that the server itself does not know, for a bare address and its record, if there is one.
+#: Returns the record of the account, or None if the password is wrong. Raises SASLError.
+Outside = Callable[[str, AccountRecord | None, str], Awaitable[AccountRecord | None]]
 #: The hash of each SCRAM mechanism, the strongest first.
 HASHES = {"SCRAM-SHA-512": "SHA-512", "SCRAM-SHA-256": "SHA-256", "SCRAM-SHA-1": "SHA-1"}
 #: The hashes for which every account has keys, except some that were imported.
@@ -47,6 +50,15 @@ class SASLError(Exception):
         super().__init__(condition)
         self.condition = condition
         self.text = text
+
+
+class NotChecked(SASLError):
+    """The password could not be checked now, so nothing is known about it."""
+
+    guess = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__("temporary-auth-failure", text)
 
 
 class BindingRefused(SASLError):
@@ -113,6 +125,7 @@ class Authentication:
         randomness: Randomness,
         *,
         classic: bool = False,
+        outside: Outside | None = None,
     ) -> None:
         if mechanism not in mechanisms(security, hashes, classic=classic):
             raise SASLError("invalid-mechanism")
@@ -125,6 +138,7 @@ class Authentication:
         self._lookup = lookup
         self._naming = naming
         self._passwords = passwords
+        self._outside = outside
         self._randomness = randomness
         self._record: AccountRecord | None = None
         self._candidates: Sequence[Candidate] = ()
@@ -155,6 +169,9 @@ class Authentication:
             raise SASLError("malformed-request") from None
         record = await self._lookup(user)
         credential = await self._passwords.fits(self._naming(user), record, password)
+        if credential is None and self._outside is not None:
+            record = await self._outside(self._naming(user), record, password)
+            credential = ""
         if record is None or credential is None:
             raise SASLError("not-authorized")
         if authzid and not _names(authzid, record):

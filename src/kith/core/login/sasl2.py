@@ -114,7 +114,8 @@ class SASL2(Profile):
         assert self._request is not None
         assert self.record is not None
         upgrades = Upgrades(self._request, self.record.keys, self.entrance.randomness)
-        if not upgrades.task or self.stream.credential:  # the keys of app passwords are not upgraded
+        # only the account's own password is upgraded: not app passwords, nor that of a directory
+        if not upgrades.task or self.stream.credential or not self.record.keys:
             await self.succeed(account, final)
             return
         self._upgrades, self._account = upgrades, account

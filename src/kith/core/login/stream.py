@@ -16,7 +16,7 @@ from kith.core.actors.visitor import Visitor
 from kith.core.login import binding
 from kith.core.login.entrance import Entrance
 from kith.core.login.profile import SASL, Profile
-from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
+from kith.core.login.sasl import HASHES, SASLError, mechanisms
 from kith.core.login.sasl2 import SASL2, named_account
 from kith.core.sessions.bans import stream_error
 from kith.core.sessions.handover import can_be_saved
@@ -52,7 +52,7 @@ class Stream(Visitor):
     )
 
     def __init__(self, entrance: Entrance, sink: Sink, security: Security, starttls: bool) -> None:
-        super().__init__(sink, security, starttls, BASIC_HASHES)
+        super().__init__(sink, security, starttls, entrance.hashes)
         self.entrance = entrance
         self._profiles: tuple[Profile, ...] = (SASL(entrance, self), SASL2(entrance, self))
         self._profile: Profile | None = self._profiles[0]
@@ -214,7 +214,8 @@ class Stream(Visitor):
         For an account that does not exist the answer is that of a new account, and takes as long.
         """
         record = await self.entrance.read(self, self.claimed)
-        self.hashes = tuple((record and record.keys) or HASHES.values())
+        if self.entrance.hashes:
+            self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
             self.sink.send([self.entrance.offers.of(self)])
 

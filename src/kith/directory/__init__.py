@@ -1,0 +1,1 @@
+"""LDAP, behind `kith.ports.directory.Directory`."""

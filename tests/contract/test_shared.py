@@ -57,7 +57,8 @@ class Group:
 
 
 async def group_of(logs: Logs, name: str = GROUP) -> Group:
-    id = await logs.store.create_group(name, [("group", "config", b"{}")])
+    others = [Write(logs.a, "groups", name, b"")]
+    id = await logs.store.create_group(name, [("group", "config", b"{}")], others)
     assert id is not None
     return Group(logs, id)
 
@@ -91,6 +92,7 @@ async def test_a_group_is_no_account(logs: Logs) -> None:
     record = await logs.store.account(GROUP)
     assert record is not None
     assert record.id == group.id
+    assert [one.key for one in await logs.store.documents(logs.a, "groups")] == [GROUP]
     assert (await logs.store.holdings()).accounts == 3
     assert GROUP not in [account.jid for account in await logs.store.overview([], "", 10)]
 

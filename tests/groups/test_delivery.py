@@ -38,6 +38,7 @@ async def test_a_member_writes_without_entering(there: There) -> None:
     await there.make(ada)
     await there.affiliate(ada, {"ben": "member"})
     there.heard(ada)
+    there.heard(ben)
     (mine,) = [s for s in await there.write(ben, "hi") if s.kind == "message"]
     (theirs,) = there.heard(ada)
     assert mine.attrs["from"] == theirs.attrs["from"] == f"{GROUP}/ben"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kith.core.actors.account import Session
+from kith.core.hooks.feature import Feature
 from kith.features.archive import Archive
 from kith.features.disco import Disco
 from kith.features.markers import Markers
-from kith.groups.service import GroupService
+from kith.groups import ALL
 from kith.ports.store import LogQuery
 from kith.wire.stanza import Stanza
 from tests.parts import DOMAIN, Room, room
@@ -119,7 +120,7 @@ def codes(stanza: Stanza) -> set[str]:
 
 
 @asynccontextmanager
-async def groups(folder: Path, **given: Any) -> AsyncIterator[There]:
-    async with room(folder, Archive, Disco, Markers, GroupService, **given) as there:
+async def groups(folder: Path, *more: type[Feature], **given: Any) -> AsyncIterator[There]:
+    async with room(folder, *more, Archive, Disco, Markers, *ALL, **given) as there:
         there.rest()
         yield There(there)

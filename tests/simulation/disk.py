@@ -29,6 +29,7 @@ from kith.ports.store import (
     Page,
     Queued,
     Usage,
+    Write,
 )
 
 #: A page ends with the entry that passes so many bytes.
@@ -139,7 +140,9 @@ class Disk:
         made = Account(self.last_account, jid, keys, self.last_id(slot_of(jid)))
         self.accounts[jid] = self.by_id[made.id] = made
 
-    def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+    def create_group(
+        self, jid: str, documents: Sequence[tuple[str, str, bytes]], others: Sequence[Write]
+    ) -> int | None:
         if jid in self.accounts:
             return None
         self._account(jid, {})
@@ -147,7 +150,15 @@ class Disk:
         made.is_group = True
         for space, key, value in documents:
             self.put(made.id, space, key, value)
+        self._write(others)
         return made.id
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if write.value is not None:
+                self.put(write.account, write.space, write.key, write.value)
+            else:
+                self.remove(write.account, write.space, write.key)
 
     def names(self, groups: bool) -> list[str]:
         return sorted(jid for jid, found in self.accounts.items() if found.is_group == groups)
@@ -239,11 +250,7 @@ class Disk:
                 self._used(slot_of(owner.jid), entry.id)
         if owners:
             self._share(entry, message)
-            for write in entry.documents:
-                if write.value is not None:
-                    self.put(write.account, write.space, write.key, write.value)
-                else:
-                    self.remove(write.account, write.space, write.key)
+            self._write(entry.documents)
         return existing
 
     def _share(self, entry: Append, message: Message) -> None:

@@ -29,6 +29,7 @@ from kith.ports.store import (
     Queued,
     Unavailable,
     Usage,
+    Write,
 )
 from tests.simulation.disk import Disk
 
@@ -255,8 +256,10 @@ class SimulatedStore:
     async def groups(self) -> list[str]:
         return await self._read(lambda disk: disk.names(groups=True))
 
-    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
-        return await self._write(lambda disk: disk.create_group(jid, documents))
+    async def create_group(
+        self, jid: str, documents: Sequence[tuple[str, str, bytes]], others: Sequence[Write] = ()
+    ) -> int | None:
+        return await self._write(lambda disk: disk.create_group(jid, documents, others))
 
     async def groups_of(self, account: int) -> list[tuple[int, str]]:
         return await self._read(lambda disk: disk.groups_of(account))

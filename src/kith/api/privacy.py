@@ -29,6 +29,10 @@ class Privacy(msgspec.Struct):
             " and everybody the account has written to."
         ),
     ]
+    groups: Annotated[
+        Audience,
+        Meta(description="Who may add the account to groups. Everybody else can only invite it."),
+    ]
 
 
 class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +43,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
     about: Audience | None = None
     read_receipts: bool | None = None
     messages: Writers | None = None
+    groups: Audience | None = None
 
 
 class PrivacyResource:
@@ -70,4 +75,11 @@ class PrivacyResource:
 
 
 def _answer(stored: privacy.Privacy) -> Privacy:
-    return Privacy(stored.last_seen, stored.avatar, stored.about, stored.read_receipts, stored.messages)
+    return Privacy(
+        stored.last_seen,
+        stored.avatar,
+        stored.about,
+        stored.read_receipts,
+        stored.messages,
+        stored.groups,
+    )

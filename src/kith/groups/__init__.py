@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
+from kith.groups.adding import Adding
+from kith.groups.clients import GroupClients
 from kith.groups.service import GroupService
 
-ALL: tuple[type[Feature], ...] = (GroupService,)
+ALL: tuple[type[Feature], ...] = (Adding, GroupService, GroupClients)

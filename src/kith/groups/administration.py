@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.domain import Domain
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
+from kith.groups.adding import Adding
 from kith.groups.changes import Changes
 from kith.groups.group import Group
 from kith.groups.members import AFFILIATIONS, Affiliation, Member
@@ -16,6 +17,7 @@ from kith.groups.names import MUC_ADMIN
 from kith.groups.nicknames import free_nick
 from kith.groups.occupants import ROLES, Occupant, Role
 from kith.groups.presence import Departure, RoomPresence
+from kith.groups.rights import check_may_change
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.ns import tag
@@ -39,7 +41,9 @@ class Administration:
         messages: Messages,
         changes: Changes,
         presence: RoomPresence,
+        adding: Adding,
     ) -> None:
+        self._adding = adding
         self._domain = domain
         self._accounts = accounts
         self._messages = messages
@@ -132,7 +136,7 @@ class Administration:
                 changed[member.jid] = member
             else:
                 roles.append(self._new_role(group, author, item))
-        self._check_limits(group, changed)
+        self.check_limits(group, changed)
         if changed:
             await self._changes.members(group, author.bare, list(changed.values()), author.nick)
         for occupant, role, reason in roles:
@@ -161,7 +165,14 @@ class Administration:
             nick if affiliation >= Affiliation.MEMBER else "",
             was.since if was is not None else 0,
             reason=(item.findtext(_REASON) or "")[:1000],
+            pending=affiliation is Affiliation.MEMBER and await self._is_pending(author, jid, was, account),
         )
+
+    async def _is_pending(self, author: Author, jid: JID, was: Member | None, account: int) -> bool:
+        """Whether a new member is only invited."""
+        if was is not None and was.affiliation >= Affiliation.MEMBER:
+            return was.pending
+        return bool(account) and not await self._adding.may_add(author.bare, jid)
 
     def _jid_of(self, group: Group, item: Element) -> JID:
         """The person that an item names, by address or by nickname. Raises StanzaError."""
@@ -207,7 +218,8 @@ class Administration:
             raise StanzaError("not-allowed", "only admins make and unmake moderators")
         return occupant, role, (item.findtext(_REASON) or "")[:1000]
 
-    def _check_limits(self, group: Group, changed: dict[str, Member]) -> None:
+    def check_limits(self, group: Group, changed: Mapping[str, Member]) -> None:
+        """Raises StanzaError if the group would be too large, or without an owner."""
         after = {member.jid: member.affiliation for member in group.members}
         after |= {member.jid: member.affiliation for member in changed.values()}
         if changed and not any(affiliation is Affiliation.OWNER for affiliation in after.values()):
@@ -218,28 +230,6 @@ class Administration:
             raise StanzaError("resource-constraint", f"a group has at most {MAX_MEMBERS} members")
         if outcasts > MAX_OUTCASTS:
             raise StanzaError("resource-constraint", f"a group bans at most {MAX_OUTCASTS} people")
-
-
-def check_may_change(group: Group, author: Author, jid: str, before: Affiliation, after: Affiliation) -> None:
-    """Whether somebody may change the affiliation of ``jid``. Raises StanzaError."""
-    mine = author.affiliation
-    if jid == author.bare:
-        if after is Affiliation.OUTCAST:
-            raise StanzaError("conflict", "nobody bans themselves")
-        if after <= mine:
-            return  # everybody may leave, or step back
-        raise StanzaError("forbidden", "nobody promotes themselves")
-    if mine is Affiliation.OWNER:
-        return
-    if mine is Affiliation.ADMIN:
-        if max(before, after) >= Affiliation.ADMIN:
-            raise StanzaError("not-allowed", "only owners make and unmake admins and owners")
-        return
-    if mine is Affiliation.MEMBER and (before, after) == (Affiliation.NONE, Affiliation.MEMBER):
-        if group.config.invite == "members":
-            return
-        raise StanzaError("forbidden", "only admins add people to this group")
-    raise StanzaError("forbidden", "only admins may do this")
 
 
 def parse_query(iq: Stanza) -> Element:

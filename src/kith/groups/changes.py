@@ -6,7 +6,7 @@ a member (docs/protocol.md). Occupants get presence as XEP-0045 says (§9 and §
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
@@ -15,7 +15,7 @@ from kith.base.clock import Clock
 from kith.core.log.envelope import stanza_id
 from kith.groups.config import Config
 from kith.groups.group import Group, State
-from kith.groups.groups import Groups, config_write, member_writes, state_write
+from kith.groups.groups import Groups, config_write, member_writes, memberships, state_write
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
@@ -25,9 +25,6 @@ from kith.ports.store import Write
 from kith.wire.ns import tag
 from kith.wire.serialize import attributes, serialize
 from kith.wire.stanza import Stanza
-
-#: The space of an account's documents that says which groups it is a member of; the keys are addresses.
-MEMBERSHIPS = "groups"
 
 
 class Changes:
@@ -61,12 +58,16 @@ class Changes:
         for member, was in zip(new, before, strict=True):
             attrs = {"jid": member.jid, "affiliation": member.affiliation.word, "was": was.affiliation.word}
             SubElement(change, tag(GROUPS, "member"), attrs)
-        state = msgspec.structs.replace(group.state, number=number)
+        left = any(was.belongs and not member.belongs for member, was in zip(new, before, strict=True))
+        state = msgspec.structs.replace(
+            group.state, number=number, removed=number if left else group.state.removed
+        )
         # who leaves still learns of it, and who comes learns of it as well
-        audience = [*group.members.audience]
-        audience += [m.account for m in new if m.account and m.belongs and m.account not in audience]
-        writes = [state_write(group, state), *member_writes(group, new), *_memberships(group, new)]
-        await self._notice(group, by, change, writes, tuple(audience))
+        recipients = group.members.recipients | {
+            member.jid: member.account for member in new if member.account and member.belongs
+        }
+        writes = [state_write(group, state), *member_writes(group, new), *memberships(group.jid, new)]
+        await self._notice(group, by, change, writes, recipients)
         for member in new:
             group.members.put(member)
         group.state = state
@@ -109,7 +110,7 @@ class Changes:
             state = msgspec.structs.replace(state, locked=False)
             writes.append(state_write(group, state))
         if config != was or state is not group.state:
-            await self._notice(group, by, change, writes, group.members.audience)
+            await self._notice(group, by, change, writes)
         group.config, group.state = config, state
         self._apply_configuration(group, was)
 
@@ -150,8 +151,8 @@ class Changes:
             alternate=alternate,
         )
         gone = [Member(member.jid, Affiliation.NONE, member.account) for member in group.members]
-        writes = [state_write(group, state), *member_writes(group, gone), *_memberships(group, gone)]
-        await self._notice(group, by, change, writes, group.members.audience)
+        writes = [state_write(group, state), *member_writes(group, gone), *memberships(group.jid, gone)]
+        await self._notice(group, by, change, writes)
         before = list(group.members)
         group.state = state
         for member in before:
@@ -163,7 +164,12 @@ class Changes:
             listener(group, gone, before)
 
     async def _notice(
-        self, group: Group, by: str, change: Element, writes: Sequence[Write], audience: Sequence[int]
+        self,
+        group: Group,
+        by: str,
+        change: Element,
+        writes: Sequence[Write],
+        recipients: Mapping[str, int] | None = None,
     ) -> None:
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
         inner = serialize(change)
@@ -171,16 +177,7 @@ class Changes:
         def make(id: int) -> bytes:
             return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
 
-        await self._poster.notice(group, make, by, writes, audience)
-
-
-def _memberships(group: Group, members: Sequence[Member]) -> list[Write]:
-    """The documents by which an account knows which groups it is a member of."""
-    return [
-        Write(member.account, MEMBERSHIPS, group.jid, b"" if member.belongs else None)
-        for member in members
-        if member.account
-    ]
+        await self._poster.notice(group, make, by, writes, recipients)
 
 
 def _nobody(member: Member) -> Member:

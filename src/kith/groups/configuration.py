@@ -16,8 +16,10 @@ from kith.wire.errors import StanzaError
 from kith.wire.ns import tag
 
 QUERY = tag(MUC_OWNER, "query")
-_LONGEST = {"name": 200, "description": 2000, "language": 35, "password": 200}
-_YEAR = 366 * 24 * 3600
+#: How long texts may be, in characters.
+LONGEST = {"name": 200, "description": 2000, "language": 35, "password": 200}
+#: After how many seconds messages may disappear at most.
+MAX_EXPIRE = 366 * 24 * 3600
 _ROLES = ("moderator", "participant", "visitor")
 
 
@@ -36,8 +38,8 @@ class _Option(NamedTuple):
 def _text(name: str) -> Callable[[Sequence[str]], str]:
     def read(values: Sequence[str]) -> str:
         text = "\n".join(values).strip()
-        if len(text) > _LONGEST[name]:
-            raise ValueError(f"{name} has at most {_LONGEST[name]} characters")
+        if len(text) > LONGEST[name]:
+            raise ValueError(f"{name} has at most {LONGEST[name]} characters")
         return text
 
     return read
@@ -58,7 +60,7 @@ def _one_of(*options: str) -> Callable[[Sequence[str]], str]:
 
 def _seconds(values: Sequence[str]) -> int:
     seconds = natural(values[0]) if values and values[0] else 0
-    if seconds > _YEAR:
+    if seconds > MAX_EXPIRE:
         raise ValueError("at most a year")
     return seconds
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+import msgspec
+
 from kith.base.clock import Clock
 from kith.base.ids import first_at, parse_stamp, stamp_of
 from kith.core.log.own import with_own
 from kith.core.routing.post import Post
+from kith.groups.changes import Changes
 from kith.groups.config import Config
 from kith.groups.group import Group
 from kith.groups.groups import Groups
@@ -45,6 +48,7 @@ class Entering:
         groups: Groups,
         post: Post,
         presence: RoomPresence,
+        changes: Changes,
         may_create: bool,
     ) -> None:
         self._store = store
@@ -52,6 +56,7 @@ class Entering:
         self._groups = groups
         self._post = post
         self._presence = presence
+        self._changes = changes
         self._may_create = may_create
 
     async def available(self, sender: JID, account: int, stanza: Stanza, to: JID) -> None:
@@ -123,6 +128,7 @@ class Entering:
 
     async def _enter(self, group: Group, sender: JID, stanza: Stanza, nick: str, created: bool) -> None:
         self._check(group, sender, stanza, nick)
+        await self.accept(group, sender, nick)
         role = group.role_of(group.members.affiliation(sender.bare))
         occupant = group.occupants.get(nick) or Occupant(nick, sender.bare, role)
         history = await self._history(group, sender, stanza)
@@ -143,6 +149,13 @@ class Entering:
         codes = (110,) if group.config.anonymous else (110, 100)
         self._presence.show(group, occupant, occupant, sender, codes)
         self._send_history(group, sender, history)
+
+    async def accept(self, group: Group, sender: JID, nick: str) -> None:
+        """Who was only invited belongs to the group from now on."""
+        member = group.members.get(sender.bare)
+        if member is not None and member.pending:
+            accepted = msgspec.structs.replace(member, pending=False)
+            await self._changes.members(group, sender.bare, [accepted], nick)
 
     def _check(self, group: Group, sender: JID, stanza: Stanza, nick: str) -> None:
         """Whether somebody may enter under a nickname (XEP-0045 §7.2). Raises StanzaError."""

@@ -21,6 +21,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     number: int = 1
+    removed: int = 0
+    """The number when somebody ceased to belong to it for the last time."""
     created: int = 0
     creator: str = ""
     subject: str = ""

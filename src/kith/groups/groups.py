@@ -20,6 +20,8 @@ from kith.ports.store import Store, Write
 
 #: The spaces of documents of a group.
 GROUP, MEMBERS = "group", "members"
+#: The space of an account's documents that says which groups it is in; the keys are addresses.
+MEMBERSHIPS = "groups"
 _CONFIG, _STATE = "config", "state"
 _CACHED = 2_000
 
@@ -84,7 +86,7 @@ class Groups:
             (GROUP, _STATE, states.dump(state)),
             (MEMBERS, owner.jid, affiliations.dump(owner)),
         ]
-        id = await self._store.create_group(jid, documents)
+        id = await self._store.create_group(jid, documents, memberships(jid, [owner]))
         if id is None:
             return await self._create_again(jid, config, state, owner)
         group = Group(jid, id, config, state, Members([owner]))
@@ -100,6 +102,7 @@ class Groups:
         state = msgspec.structs.replace(state, number=was.number + 1)
         await self._store.put(record.id, GROUP, _CONFIG, configs.dump(config))
         await self._store.put(record.id, MEMBERS, owner.jid, affiliations.dump(owner))
+        await self._store.put(owner.account, MEMBERSHIPS, jid, b"")
         await self._store.put(record.id, GROUP, _STATE, states.dump(state))
         group = Group(jid, record.id, config, state, Members([owner]))
         self._add(group)
@@ -123,6 +126,15 @@ class Groups:
     def all(self) -> list[Group]:
         """The groups in the cache."""
         return list(self._groups.values())
+
+
+def memberships(jid: str, members: Iterable[Member]) -> list[Write]:
+    """The documents by which accounts know whether they are in the group with this address."""
+    return [
+        Write(member.account, MEMBERSHIPS, jid, b"" if member.affiliation >= Affiliation.MEMBER else None)
+        for member in members
+        if member.account
+    ]
 
 
 def config_write(group: Group, config: Config) -> Write:

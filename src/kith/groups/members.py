@@ -37,7 +37,7 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     ``jid``: the bare address. ``account``: the id of the account, 0 if it is on another server. ``nick``: the
     registered nickname. ``since``: the time from which on this person is in the group, in milliseconds since
     1970. ``number``: the group's number when the affiliation was changed for the last time. ``by``: who has
-    changed it.
+    changed it. ``pending``: the person is only invited, and belongs to the group from entering on.
     """
 
     jid: str
@@ -48,11 +48,12 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int = 0
     by: str = ""
     reason: str = ""
+    pending: bool = False
 
     @property
     def belongs(self) -> bool:
         """Whether the messages of the group go into this person's log."""
-        return self.affiliation >= Affiliation.MEMBER
+        return self.affiliation >= Affiliation.MEMBER and not self.pending
 
 
 class Members:

@@ -42,13 +42,14 @@ class Posting:
         own: Mapping[int, bytes],
         sender: Sender | None,
         stanza: Stanza | None,
+        recipients: Mapping[str, int],
     ) -> None:
         self._poster = poster
         self.group = group
         self.id = id
         self.data = data
         self.own = own
-        self.recipients = group.members.recipients
+        self.recipients = recipients
         self.sender = sender
         self.stanza = stanza
         self.done: asyncio.Future[None] | None = None
@@ -100,7 +101,7 @@ class Poster:
         origin: bytes | None = None,
         own: Mapping[int, bytes] | None = None,
         documents: Sequence[Write] = (),
-        audience: Sequence[int] | None = None,
+        recipients: Mapping[str, int] | None = None,
     ) -> Posting:
         """Queues a message for the group's log and the logs of all members.
 
@@ -109,11 +110,14 @@ class Poster:
         """
         id = self._ids.next(group.slot)
         data = make(id)
-        posting = Posting(self, group, id, data, own or {}, sender, stanza)
+        audience = group.members.audience if recipients is None else tuple(recipients.values())
+        if recipients is None:
+            recipients = group.members.recipients
+        posting = Posting(self, group, id, data, own or {}, sender, stanza, recipients)
         expire = group.config.expire
         shared = Shared(
             group.id,
-            group.members.audience if audience is None else audience,
+            audience,
             posting.own,
             int(self._clock.now()) + expire if expire else None,
         )
@@ -139,13 +143,13 @@ class Poster:
         make: Callable[[int], bytes],
         author: str,
         documents: Sequence[Write],
-        audience: Sequence[int] | None = None,
+        recipients: Mapping[str, int] | None = None,
     ) -> None:
         """Posts something that the group itself says, with documents. Returns after the commit.
 
-        ``audience``: the ids of the accounts that get it, if these are others than the members.
+        ``recipients``: the accounts that get it, by address, if these are others than the members.
         """
-        posting = self.post(group, make, author, documents=documents, audience=audience)
+        posting = self.post(group, make, author, documents=documents, recipients=recipients)
         posting.done = asyncio.get_running_loop().create_future()
         await posting.done
 

@@ -31,6 +31,7 @@ from kith.features.disco import Identity
 from kith.features.forms import find_form
 from kith.features.pubsub import Pep
 from kith.groups import administration, configuration
+from kith.groups.adding import Adding
 from kith.groups.administration import Administration
 from kith.groups.archive import GroupArchive
 from kith.groups.changes import Changes
@@ -78,8 +79,10 @@ class GroupService(Feature):
         tasks: Tasks,
         assertions: Assertions,
         pep: Pep,
+        adding: Adding,
     ) -> None:
-        self._accounts = accounts
+        self.accounts = accounts
+        self.may_create = config.create_groups
         self._post = post
         self._figures = figures
         self._tasks = tasks
@@ -88,9 +91,11 @@ class GroupService(Feature):
         poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
         self.messages = Messages(store, log, poster, secret, clock, DeviceOwners(pep, accounts))
         presence = RoomPresence(post, self.messages)
-        self._entering = Entering(store, clock, self.groups, post, presence, config.create_groups)
         self.changes = Changes(clock, self.groups, poster, presence)
-        self.administration = Administration(domain, accounts, self.messages, self.changes, presence)
+        self._entering = Entering(
+            store, clock, self.groups, post, presence, self.changes, config.create_groups
+        )
+        self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
         self._archive = GroupArchive(store, self._entering, assertions)
 
     # -- stanzas ----------------------------------------------------------------------------------------
@@ -110,10 +115,10 @@ class GroupService(Feature):
         if group is None or self._turns.busy(to.bare):
             if sender.committing:
                 return LATER
-            return self._turn(to.bare, lambda: self._admit_later(sender, stanza, to))
+            return self.turn(to.bare, lambda: self._admit_later(sender, stanza, to))
         work = self.messages.admit(group, sender, stanza)
         if isinstance(work, Coroutine):
-            return self._turn(to.bare, lambda: work)
+            return self.turn(to.bare, lambda: work)
         return work
 
     async def _admit_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
@@ -139,7 +144,7 @@ class GroupService(Feature):
             if stanza.type:
                 await self._entering.unavailable(sender, stanza, to)
             else:
-                account = await self._accounts.id_of(sender)
+                account = await self.accounts.id_of(sender)
                 await self._entering.available(sender, account or 0, stanza, to)
         except StanzaError as error:
             self._refuse(stanza, sender, to, error)
@@ -242,13 +247,20 @@ class GroupService(Feature):
     def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
         return (Identity("conference", "text", "Groups"),), SERVICE
 
+    async def accept(self, group: Group, sender: Sender) -> None:
+        """Makes somebody belong to a group who is invited. Raises StanzaError if nobody has."""
+        member = group.members.get(sender.bare)
+        if member is None or member.affiliation < Affiliation.MEMBER:
+            raise StanzaError("forbidden", "you are not invited")
+        await self._entering.accept(group, sender.jid, member.nick)
+
     # -- inside -----------------------------------------------------------------------------------------
 
-    def _turn(self, group: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, Any, Any]:
+    def turn(self, group: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, Any, Any]:
         return self._turns.take(group, work)
 
     def _later(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.spawn(self._turn(group, work))
+        self._tasks.spawn(self.turn(group, work))
 
     async def in_turn(self, to: JID, work: Callable[[Group], Awaitable[_T]]) -> _T:
         """Does something in a group when nothing else is being done there. Raises StanzaError."""
@@ -256,7 +268,7 @@ class GroupService(Feature):
         async def do() -> _T:
             return await work(await self.load(to))
 
-        result: _T = await self._turn(to.bare, do)
+        result: _T = await self.turn(to.bare, do)
         return result
 
     async def load(self, to: JID) -> Group:

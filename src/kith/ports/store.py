@@ -114,8 +114,13 @@ class GroupStore(Protocol):
     async def groups(self) -> list[str]:
         """The addresses of all groups, sorted."""
 
-    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
-        """Creates a group with documents (space, key, value). Returns its id, or None if it exists."""
+    async def create_group(
+        self, jid: str, documents: Sequence[tuple[str, str, bytes]], others: Sequence[Write] = ()
+    ) -> int | None:
+        """Creates a group with documents (space, key, value). Returns its id, or None if it exists.
+
+        ``others``: documents of accounts, written in the same commit.
+        """
 
     async def groups_of(self, account: int) -> list[tuple[int, str]]:
         """The ids and addresses of all groups that have ever shared a message with an account."""

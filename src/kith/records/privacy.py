@@ -20,7 +20,8 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who may see what, and who may write.
 
     ``last_seen``: when the account was last online. ``about``: the vCard. ``read_receipts``: whether
-    others learn that a message was read. ``messages``: who may write.
+    others learn that a message was read. ``messages``: who may write. ``groups``: who may add the account to
+    groups; others can only invite it.
     """
 
     last_seen: Audience = "contacts"
@@ -28,6 +29,7 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     about: Audience = "everyone"
     read_receipts: bool = True
     messages: Writers = "everyone"
+    groups: Audience = "everyone"
 
 
 PLAIN = Privacy()

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from kith.ports.store import AccountRecord, Document, Keys
+from kith.ports.store import AccountRecord, Document, Keys, Write
 from kith.store import shared
-from kith.store.document import document, put
+from kith.store.document import document, put, write_all
 from kith.store.log import last_id
 from kith.store.logs import Logs
 
@@ -42,7 +42,9 @@ class Accounts(Logs):
     async def groups(self) -> list[str]:
         return await self._read(lambda connection: [row[0] for row in connection.execute(_JIDS, (_GROUP,))])
 
-    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+    async def create_group(
+        self, jid: str, documents: Sequence[tuple[str, str, bytes]], others: Sequence[Write] = ()
+    ) -> int | None:
         def write(connection: sqlite3.Connection) -> int | None:
             row = connection.execute(
                 "INSERT OR IGNORE INTO account (jid, keys, kind) VALUES (?, ?, ?) RETURNING id",
@@ -52,6 +54,7 @@ class Accounts(Logs):
                 return None
             for space, key, value in documents:
                 put(connection, row[0], space, key, value)
+            write_all(connection, others)
             self._accounts_changed()
             return int(row[0])
 

@@ -1,0 +1,67 @@
+"""Who can be added to a group: everybody, unless their own settings say otherwise.
+
+Who does not want to be added by this person, or has blocked them, is invited: they may enter, but get nothing
+until they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kith.base.domain import Domain
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.features.blocking import Blocking
+from kith.features.privacy import PrivacySettings
+from kith.groups.group import Group
+from kith.groups.members import Affiliation, Member
+from kith.groups.messages import Author
+from kith.groups.nicknames import free_nick
+from kith.groups.rights import check_may_change
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+
+
+class Adding(Feature):
+    """Makes members of accounts, as their privacy settings allow."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        accounts: Accounts,
+        privacy: PrivacySettings | None,
+        blocking: Blocking | None,
+    ) -> None:
+        self._domain = domain
+        self._accounts = accounts
+        self._privacy = privacy
+        self._blocking = blocking
+
+    async def member(self, group: Group, author: Author | None, jid: JID, taken: Sequence[str]) -> Member:
+        """A new member, perhaps one who is only invited. Raises StanzaError if it is impossible.
+
+        ``taken``: nicknames that are given to others in the same step.
+        """
+        if author is None:
+            raise StanzaError("forbidden", "only members add people")
+        before = group.members.affiliation(jid.bare)
+        check_may_change(group, author, jid.bare, before, Affiliation.MEMBER)
+        account = await self._accounts.id_of(jid)
+        if account is None and self._domain.holds(jid):
+            raise StanzaError("item-not-found", f"there is no account {jid.bare}")
+        nick = free_nick(group, "" if group.config.anonymous else jid.local, jid.bare, set(taken))
+        pending = account is not None and not await self.may_add(author.bare, jid)
+        return Member(jid.bare, Affiliation.MEMBER, account or 0, nick, pending=pending)
+
+    async def may_add(self, by: str, jid: JID) -> bool:
+        """Whether an account lets itself be added to groups by somebody; otherwise it is invited."""
+        if by == jid.bare:
+            return True
+        account = await self._accounts.load(jid.bare)
+        if account is None:
+            return False
+        if self._blocking is not None and self._blocking.blocks(account, parse_jid(by)):
+            return False
+        if self._privacy is None:
+            return True
+        return await self._privacy.may_see(self._privacy.of(account).groups, jid, by)

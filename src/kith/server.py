@@ -30,7 +30,6 @@ from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
-from kith.core.actors.accounts import Accounts
 from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
@@ -39,7 +38,6 @@ from kith.core.peers.bounces import Bounces
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
-from kith.core.sessions.upkeep import Upkeep
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.certificate_health import check_pair
 from kith.edge.edge import Connected, Edge
@@ -155,7 +153,8 @@ class Server:
             [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],
         )
         parts = node.parts
-        self.local = LocalSocket(config, parts.get(Accounts), parts.get(Upkeep))
+        parts.build((LocalSocket,))
+        self.local = parts.get(LocalSocket)
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:

@@ -12,6 +12,20 @@ from kith.core.actors.accounts import Accounts
 SOCKET = "admin.sock"
 
 
+class AskedTrace(msgspec.Struct):
+    """A request of `kith trace`: about bare addresses, and messages by their ids in the log."""
+
+    accounts: list[str]
+    ids: list[int]
+
+
+class AskedTracing(msgspec.Struct):
+    """A request to trace an account for some hours; 0: to stop it."""
+
+    account: str
+    hours: float
+
+
 class LiveSession(msgspec.Struct):
     """A session. ``address``: the IP address that it was last connected from."""
 

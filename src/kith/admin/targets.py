@@ -43,6 +43,18 @@ def account_address(domain: str, text: str) -> str:
     return JID(canonical(jid.local), jid.domain).bare
 
 
+def peer_address(domain: str, text: str) -> str:
+    """The bare address of somebody whom people write to; empty if the text is.
+
+    Without an @ or a dot, it is the name of an account of this server. Raises ValueError.
+    """
+    if not text:
+        return ""
+    if "@" in text or "." in text:
+        return parse_jid(text).bare
+    return account_address(domain, text)
+
+
 def guess_kind(text: str) -> Kind:
     """What a text most probably names: a number, a prefix (with ``*``), a network, or an account."""
     if text.startswith("+"):

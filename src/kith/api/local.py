@@ -17,9 +17,11 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from kith.admin.live import SOCKET, LiveSessions
+from kith.admin.live import SOCKET, AskedTrace, AskedTracing, LiveSessions
+from kith.admin.trace import LiveTraces
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
+from kith.core.sessions.tracing import Tracing
 from kith.core.sessions.upkeep import Upkeep
 
 logger = structlog.get_logger("kith")
@@ -31,13 +33,19 @@ _encode = msgspec.json.Encoder().encode
 class LocalSocket:
     """Serves the socket. `start` has to be awaited while the data folder is locked."""
 
-    def __init__(self, config: Config, accounts: Accounts, upkeep: Upkeep) -> None:
+    def __init__(
+        self, config: Config, accounts: Accounts, upkeep: Upkeep, tracing: Tracing, live: LiveTraces
+    ) -> None:
+        self._live = live
+        self._tracing = tracing
         self._path = config.data_dir / SOCKET
         self._accounts = accounts
         self._upkeep = upkeep
         app = web.Application()
         app.router.add_get("/sessions", self._sessions)
         app.router.add_post("/changes", self._changes)
+        app.router.add_post("/trace", self._trace)
+        app.router.add_post("/tracing", self._switch)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL)
         self._server: asyncio.AbstractServer | None = None
 
@@ -64,6 +72,24 @@ class LocalSocket:
     async def _sessions(self, request: web.Request) -> web.Response:
         found = LiveSessions.of(self._accounts)
         return web.Response(body=_encode(found), content_type="application/json")
+
+    async def _trace(self, request: web.Request) -> web.Response:
+        """What the server knows of some accounts and messages."""
+        asked = msgspec.json.decode(await request.read(), type=AskedTrace)
+        found = await self._live.ask(asked.accounts, asked.ids)
+        return web.Response(body=_encode(found), content_type="application/json")
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        """Starts tracing an account, or stops it. 409: too many are traced."""
+        asked = msgspec.json.decode(await request.read(), type=AskedTracing)
+        if not asked.hours:
+            self._tracing.stop(asked.account)
+            return web.Response(status=204)
+        try:
+            self._tracing.start(asked.account, asked.hours)
+        except OverflowError:
+            return web.Response(status=409)
+        return web.Response(status=204)
 
     async def _changes(self, request: web.Request) -> web.Response:
         """Takes up what a command has written. Answers when that is done."""

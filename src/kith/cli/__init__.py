@@ -28,7 +28,7 @@ bans.add_commands(accounts.user)
 app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.device, name="device")
 app.add_typer(secret, name="secret")
-app.add_typer(admin.admin, name="admin")
+admin.add_commands(app)
 clients.add_commands(app)
 
 

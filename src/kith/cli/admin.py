@@ -8,6 +8,13 @@ import typer
 
 from kith.cli.options import ConfigOption, settings
 
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds `kith trace`, and the group `kith admin`."""
+    app.command()(trace)
+    app.add_typer(admin, name="admin")
+
+
 admin = typer.Typer(help="Tokens for the HTTP admin API, and the audit log.", no_args_is_help=True)
 token = typer.Typer(help="Tokens for the HTTP admin API.", no_args_is_help=True)
 admin.add_typer(token, name="token")
@@ -62,3 +69,36 @@ def log(
     from kith.commands import admin
 
     admin.show_log(settings(config), count, json)
+
+
+def trace(
+    jid: Annotated[str, typer.Argument(help="The account whose messages to look for.")],
+    peer: Annotated[
+        str,
+        typer.Option("--with", metavar="ADDRESS", help="Only messages with somebody.", show_default=False),
+    ] = "",
+    id: Annotated[
+        str, typer.Option("--id", help="Only the message with this id (of its sender, or of the archive).")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many messages, the newest last.")] = 20,
+    watch: Annotated[
+        float, typer.Option(min=0, max=72, metavar="HOURS", help="From now on, note each step, in memory.")
+    ] = 0,
+    stop: Annotated[bool, typer.Option("--stop", help="End --watch, and forget what was noted.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Find out why a message did not arrive. Shows times and states, never what a message says.
+
+    For each message: whether it is stored, waits for a device or another server, was sent to a device, was
+    acknowledged, or came back, and why. Which device has acknowledged it, and which messages were refused at
+    once, is known only while the account is watched. Examples:
+    kith trace ada --with ben@example.com; kith trace ben --watch 24; kith trace ben
+    """
+    from kith.commands import trace
+
+    loaded = settings(config)
+    if watch or stop:
+        trace.switch(loaded, jid, 0 if stop else watch)
+    else:
+        trace.show(loaded, trace.Asked(jid, peer, id, limit), json)

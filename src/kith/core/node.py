@@ -46,6 +46,7 @@ from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.core.sessions.tracing import Tracing
 from kith.core.sessions.upkeep import Upkeep
 from kith.ports.bus import Bus
 from kith.ports.directory import Directory
@@ -60,7 +61,7 @@ logger = structlog.get_logger("kith")
 _AHEAD = 60.0
 #: Parts whose constructors say which other parts they need; in the order in which they are made.
 _PARTS: tuple[type[object], ...] = (
-    *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Sessions),
+    *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Tracing, Sessions),
     *(Bans, ServerMessages, Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.

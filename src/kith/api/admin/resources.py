@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kith.admin.exclusions import Exclusions
 from kith.admin.people import Live, People
+from kith.admin.trace import LiveTraces, Traces
 from kith.api.admin.admission import OperatorAdmission
 from kith.api.admin.bans import BansResource
 from kith.api.admin.health import HealthResource
@@ -12,6 +13,7 @@ from kith.api.admin.log import LogResource
 from kith.api.admin.me import MeResource
 from kith.api.admin.people import LiveAccounts, PeopleResource
 from kith.api.admin.reports import ReportsResource
+from kith.api.admin.trace import TraceResource
 from kith.api.api import API
 from kith.api.description import Document
 from kith.base.tasks import Tasks
@@ -22,11 +24,13 @@ from kith.records.admin_tokens import AdminTokens
 from kith.records.audit import Audit
 
 #: Parts that the resources need in addition to those of a node and of `kith.api.resources`.
-_PARTS: tuple[type[object], ...] = (*(Audit, AdminTokens, Exclusions, People, OperatorAdmission),)
+_PARTS: tuple[type[object], ...] = (
+    *(Audit, AdminTokens, Exclusions, People, Traces, LiveTraces, OperatorAdmission),
+)
 #: All resources, in the order of the API's description.
 _RESOURCES: tuple[type[object], ...] = (
     *(MeResource, HealthResource, PeopleResource, BansResource, InvitationsResource, ReportsResource),
-    LogResource,
+    *(TraceResource, LogResource),
 )
 
 _ABOUT = """\

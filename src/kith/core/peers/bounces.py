@@ -10,9 +10,15 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.log.envelope import Envelope
 from kith.ports.placement import Placement
-from kith.ports.store import INCOMING, UNARCHIVED, Append, LogStore
+from kith.ports.store import INCOMING, UNARCHIVED, Append, Store
+from kith.records.bounced import SPACE, Bounced, document
+from kith.wire import ns
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
+
+_ERROR = ns.tag(ns.CLIENT, "error")
+_TEXT = ns.tag(ns.STANZA_ERRORS, "text")
+_CONDITIONS = ns.tag(ns.STANZA_ERRORS, "")
 
 
 class Bounces:
@@ -23,7 +29,7 @@ class Bounces:
     """
 
     def __init__(
-        self, accounts: Accounts, store: LogStore, ids: Ids, placement: Placement, tasks: Tasks
+        self, accounts: Accounts, store: Store, ids: Ids, placement: Placement, tasks: Tasks
     ) -> None:
         self._accounts = accounts
         self._store = store
@@ -46,7 +52,7 @@ class Bounces:
             self._show(error)
             stored()
             return
-        to = parse_jid(error.attrs["to"])
+        to, peer = parse_jid(error.attrs["to"]), parse_jid(error.attrs["from"]).bare
         id, data = self._ids.next(self._placement.slot(to.bare)), error.to_bytes()
 
         def done(existing: int | None, problem: BaseException | None) -> None:
@@ -55,13 +61,13 @@ class Bounces:
                 unstored()
                 return
             stored()
+            self._store.put_soon(account, SPACE, *document(Bounced(id, error.id or "", peer, _reason(error))))
             envelope = Envelope(id, data, error, to, None)
             there = self._accounts.get(to.bare)
             if there is not None and there.id == account:
                 self._deliver(there, envelope)
 
-        owners = [(account, parse_jid(error.attrs["from"]).bare, INCOMING | UNARCHIVED)]
-        self._store.append(Append(id, data, owners, done))
+        self._store.append(Append(id, data, [(account, peer, INCOMING | UNARCHIVED)], done))
 
     def _deliver(self, account: Account, envelope: Envelope) -> None:
         data = envelope.for_owner(account.jid)
@@ -75,6 +81,15 @@ class Bounces:
         if account is not None:
             for target in _targets(account, to):
                 target.send(error)
+
+
+def _reason(error: Stanza) -> str:
+    """The condition and the text of an error (RFC 6120 §8.3)."""
+    element = error.child(_ERROR)
+    texts = {child.tag: child for child in (element if element is not None else ())}
+    text = texts.pop(_TEXT, None)
+    name = next((tag.rpartition("}")[2] for tag in texts if tag.startswith(_CONDITIONS)), "")
+    return f"{name}: {text.text}" if text is not None and text.text else name
 
 
 def _targets(account: Account, to: JID) -> Iterable[Session]:

@@ -21,6 +21,7 @@ from kith.core.log.marks import Marks
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.sessions.resumption import Resumption
+from kith.core.sessions.tracing import Tracing
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
@@ -48,6 +49,7 @@ class Sessions:
         post: Post,
         presence: Presence,
         resumption: Resumption,
+        tracing: Tracing,
     ) -> None:
         self._clock = clock
         self.tasks = tasks
@@ -57,6 +59,7 @@ class Sessions:
         self._post = post
         self._presence = presence
         self._resumption = resumption
+        self._tracing = tracing
         self._flushing: list[Outlet] = []
         self._closing: list[Outlet] = []
 
@@ -109,6 +112,7 @@ class Sessions:
         if old is not None:
             self.end(old, StreamError("conflict", "the resource was bound again"))
         account.sessions[session.jid.resource] = session
+        self._tracing.opened(session)
         self.figures.sessions += 1
         logger.debug("session opened", session=session.full)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 
 from tests.api.test_devices import forget_codes
 from tests.web.device import until
@@ -270,3 +272,38 @@ async def test_what_the_server_says_is_a_chat_in_which_one_only_reads(people: Pe
     await ada.on("[role=switch]:has-text('Mute')", "click")
     await ada.press("Always")
     await ada.shows(".chat-row:has-text('Muted')")
+
+
+async def test_an_announcement_is_seen_as_one_also_by_who_was_away_and_can_be_withdrawn(
+    people: People,
+) -> None:
+    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
+    await ada.register()
+    await ben.register()
+    await ben.open("#/settings/about")
+    await ben.do("page", "goto", "about:blank")
+
+    text = "On Sunday, 6 December, the server moves.\nIt is back at noon."
+    said = (await asyncio.to_thread(people.server.kith, "announce", text)).stdout
+    for person in (ada, ben):
+        if person is ben:
+            await ben.open()
+        await person.shows(".chat-row:has-text('Kith'):has-text('the server moves') .badge")
+        await person.open_chat("the server moves")
+        await person.shows(".message:has(.announcement:has-text('Announcement to everybody'))")
+        bubble = ".message .bubble:has-text('It is back at noon.')"
+        await person.shows(bubble)
+        await person.shows(".conversation header .name:has-text('Kith')")
+        # nothing can be answered, and nothing leads nowhere
+        for what in ("textarea", ".request", ".plain", ".prompt"):
+            assert await person.on(f".conversation {what}", "count") == 0, what
+        await person.on(bubble, "dblclick")
+        assert await person.on("textarea", "count") == 0
+    id = re.search(r"--cancel (\S+)", said)
+    assert id is not None
+    await asyncio.to_thread(people.server.kith, "announce", "--cancel", id[1])
+    for person in (ada, ben):
+        await person.shows(".message .gone")
+        assert await person.on(".announcement", "count") == 0
+        assert text.splitlines()[0] not in "".join(await person.texts())
+        assert "withdrawn" not in "".join(await person.texts())

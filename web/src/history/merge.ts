@@ -6,6 +6,7 @@ import { hex } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
+import { isServer } from '../local/address'
 import { addChange, changeKey } from '../local/changes'
 import { readTo } from '../local/chats'
 import { addMessage } from '../local/messages'
@@ -134,6 +135,7 @@ class Merging {
       ...(record.twins && { twins: true }),
       ...(record.reply && { reply: record.reply }),
       ...(record.forwarded && { forwarded: true }),
+      ...(record.announcement && !mine && isServer(chat, this.me) && { announcement: true }),
       ...(record.unstyled && { unstyled: true }),
       ...(record.standsIn && { standsIn: true }),
       ...(record.edited !== undefined && { edited: record.edited }),

@@ -10,7 +10,7 @@ export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; ty
 const LONGEST_TEXT = 300_000
 const LONGEST_NAME = 1000
 const MAX_EMOJIS = 20
-const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused']
+const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused', 'unreachable']
 const MAX_GONE = 500
 const MAX_EDITS = 100
 const YEAR_S = 31_536_000
@@ -77,6 +77,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...(given.set('twins') && { twins: true as const }),
       ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
       ...(given.set('forwarded') && { forwarded: true as const }),
+      ...(given.set('announcement') && { announcement: true as const }),
       ...(given.set('unstyled') && { unstyled: true as const }),
       ...(given.set('standsIn') && { standsIn: true as const }),
       ...(given.has('edited') && { edited: given.past('edited') }),

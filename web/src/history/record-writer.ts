@@ -26,6 +26,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...whichOf(message),
     ...(message.twins && { twins: true }),
     ...(message.forwarded && { forwarded: true }),
+    ...(message.announcement && { announcement: true }),
     ...(message.unstyled && { unstyled: true }),
     ...(message.standsIn && { standsIn: true }),
     ...(edited !== undefined && { edited }),

@@ -84,6 +84,8 @@ export interface MessageRecord {
   twins?: true
   reply?: Reply
   forwarded?: true
+  /** The user's own server has sent it to everybody. */
+  announcement?: true
   unstyled?: true
   /** When it was last edited, and its earlier versions. */
   edited?: Moment

@@ -29,7 +29,13 @@ describe('records of a history', () => {
       },
       {
         ...message,
-        ...{ unstyled: true, edits: [{ text: 'before', at: 4 }], deliveredAt: 6, readAt: 7 },
+        ...{
+          announcement: true,
+          unstyled: true,
+          edits: [{ text: 'before', at: 4 }],
+          deliveredAt: 6,
+          readAt: 7
+        },
         ...{ pinned: 9, pinOrder: '0190000000000002' }
       },
       {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from kith.core.hooks.feature import Feature
 from kith.groups.adding import Adding
 from kith.groups.clients import GroupClients
+from kith.groups.key_requests import KeyRequests
 from kith.groups.service import GroupService
 
-ALL: tuple[type[Feature], ...] = (Adding, GroupService, GroupClients)
+ALL: tuple[type[Feature], ...] = (Adding, GroupService, GroupClients, KeyRequests)

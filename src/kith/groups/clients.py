@@ -88,6 +88,19 @@ class GroupClients(Feature):
             raise StanzaError("bad-request", "since is a number") from None
         return (whole(group, sender.bare, since),)
 
+    @handles_iq("get", GROUPS, "receipts", to="place")
+    async def receipts(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        """Who has received and read a message, for its author."""
+        group = await self._service.load(to)
+        request = iq.child(ns.tag(GROUPS, "receipts"))
+        assert request is not None
+        if group.config.anonymous or not group.members.affiliation(sender.bare) >= Affiliation.MEMBER:
+            raise StanzaError("forbidden", "only members see this")
+        try:
+            return (await self._service.receipts.of(group, sender.bare, request.get("id", "")),)
+        except ValueError:
+            raise StanzaError("item-not-found") from None
+
     # -- making -----------------------------------------------------------------------------------------
 
     @handles_iq("set", GROUPS, "create", to="service")

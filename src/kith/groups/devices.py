@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
+from xml.etree.ElementTree import Element
 
 from kith.core.actors.accounts import Accounts
 from kith.features.pubsub import Pep
@@ -13,6 +14,8 @@ from kith.wire import ns
 from kith.wire.jid import JID
 
 _NODE = f"{ns.OMEMO}.devicelist"
+#: How many accounts' lists are kept.
+_CACHED = 20_000
 _DEVICE = ns.tag(ns.OMEMO, "device")
 
 
@@ -34,15 +37,27 @@ class DeviceOwners:
     async def load(self, group: Group) -> Mapping[int, Sequence[int]]:
         """Reads the device lists of members that are not known yet."""
         recipients = group.members.recipients
-        for account in recipients.values():
-            if account not in self._devices:
-                self._devices[account] = await self._read(account)
         owners: dict[int, list[int]] = {}
         for account in recipients.values():
-            for device in self._devices.get(account, ()):
+            for device in await self.of(account):
                 owners.setdefault(device, []).append(account)
         self._owners[group] = recipients, owners
         return owners
+
+    async def of(self, account: int) -> frozenset[int]:
+        """The ids of the devices of an account."""
+        found = self._devices.get(account)
+        if found is None:
+            found = await self._read(account)
+            if len(self._devices) >= _CACHED:
+                self._devices.clear()
+            self._devices[account] = found
+        return found
+
+    async def bundle(self, account: int, device: int) -> Element | None:
+        """The published keys of a device, or None."""
+        items = await self._inside.items(account, f"{ns.OMEMO}.bundles:{device}")
+        return list(items.values())[-1].element if items else None
 
     async def _read(self, account: int) -> frozenset[int]:
         found: set[int] = set()

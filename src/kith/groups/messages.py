@@ -22,6 +22,7 @@ from kith.groups.members import Affiliation
 from kith.groups.names import FOR, GROUPS, ITEM, OCCUPANT, USER
 from kith.groups.occupants import Role
 from kith.groups.posting import Poster
+from kith.groups.receipts import DISPLAYED, MARKS, Receipts
 from kith.ports.store import LogStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -35,6 +36,8 @@ _OURS = frozenset((USER, OCCUPANT))
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
+#: In groups with more occupants, nobody is sent the markers of others.
+_FEW = 20
 
 
 class Author:
@@ -53,8 +56,16 @@ class Messages:
     """Takes messages of type groupchat."""
 
     def __init__(
-        self, store: LogStore, log: Log, poster: Poster, secret: Secret, clock: Clock, devices: DeviceOwners
+        self,
+        store: LogStore,
+        log: Log,
+        poster: Poster,
+        secret: Secret,
+        clock: Clock,
+        devices: DeviceOwners,
+        receipts: Receipts,
     ) -> None:
+        self._receipts = receipts
         self._store = store
         self._log = log
         self._poster = poster
@@ -79,6 +90,8 @@ class Messages:
         try:
             if author is None:
                 raise StanzaError("not-acceptable", "only those who are in the group may write to it")
+            if MARKS in stanza.children or DISPLAYED in stanza.children:
+                return self._note(group, author, sender, stanza)
             if author.role < Role.PARTICIPANT:
                 raise StanzaError("forbidden", "you may not write in this group")
             self._check_number(group, stanza)
@@ -102,6 +115,20 @@ class Messages:
         self._post(group, author, sender, stanza, owners)
         return COMMITTING
 
+    def _note(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> Work:
+        """Takes the marks of a member. In a small group, other clients get those of XEP-0333 too."""
+        if author.affiliation >= Affiliation.MEMBER:
+            if not self._receipts.is_loaded(group):
+                return LATER if sender.committing else self._note_later(group, author, stanza)
+            self._receipts.note(group, author.bare, stanza)
+        if DISPLAYED in stanza.children and len(group.occupants) <= _FEW:
+            self._poster.broadcast(group, self._message(group, author, stanza, _cleaned(group, stanza), 0))
+        return None
+
+    async def _note_later(self, group: Group, author: Author, stanza: Stanza) -> None:
+        await self._receipts.load(group)
+        self._receipts.note(group, author.bare, stanza)
+
     async def _post_later(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> None:
         """Posts a message after the devices of all members were read."""
         self._post(group, author, sender, stanza, await self._devices.load(group))
@@ -120,7 +147,7 @@ class Messages:
         if owners:
             after = len(self._added(group, author, 1)) + len(b"</message>")
             inner, own = split(inner, owners, after)
-        self._poster.post(
+        posting = self._poster.post(
             group,
             lambda id: self._message(group, author, stanza, inner, id),
             author.bare,
@@ -129,6 +156,7 @@ class Messages:
             origin=origin_of(stanza),
             own=own,
         )
+        self._receipts.posted(group, posting.id, author.bare)
 
     def _is_passing(self, group: Group, stanza: Stanza) -> bool:
         if self._log.verdict(stanza) is Keep.NOTHING or not group.config.archive:

@@ -29,6 +29,7 @@ from kith.core.routing.post import Post
 from kith.features import disco
 from kith.features.disco import Identity
 from kith.features.forms import find_form
+from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import Pep
 from kith.groups import administration, configuration
 from kith.groups.adding import Adding
@@ -46,6 +47,7 @@ from kith.groups.messages import Messages
 from kith.groups.names import MUC_ADMIN, MUC_OWNER
 from kith.groups.posting import Poster
 from kith.groups.presence import RoomPresence
+from kith.groups.receipts import Receipts
 from kith.groups.turns import Turns
 from kith.ports.store import Store, Unavailable
 from kith.wire import ns
@@ -80,6 +82,7 @@ class GroupService(Feature):
         assertions: Assertions,
         pep: Pep,
         adding: Adding,
+        privacy: PrivacySettings | None,
     ) -> None:
         self.accounts = accounts
         self.may_create = config.create_groups
@@ -89,7 +92,9 @@ class GroupService(Feature):
         self._turns = Turns()
         self.groups = Groups(store, clock, self._turns)
         poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
-        self.messages = Messages(store, log, poster, secret, clock, DeviceOwners(pep, accounts))
+        self.devices = DeviceOwners(pep, accounts)
+        self.receipts = Receipts(store, clock, accounts, tasks, privacy)
+        self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts)
         presence = RoomPresence(post, self.messages)
         self.changes = Changes(clock, self.groups, poster, presence)
         self._entering = Entering(

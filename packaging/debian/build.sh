@@ -32,19 +32,26 @@ find "$home/bin" -mindepth 1 ! -name 'python*' -delete
 find "$home" \( -name direct_url.json -o -name RECORD -o -name REQUESTED -o -name INSTALLER -o -name uv_cache.json \) -delete
 rm -f "$home/.gitignore" "$home/.lock" "$home/CACHEDIR.TAG"
 printf 'home = /usr/bin\ninclude-system-site-packages = false\n' > "$home/pyvenv.cfg"
+# postinst compiles the modules: what Python writes is not the same each time
 find "$home" -name __pycache__ -type d -prune -exec rm -rf {} +
-"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / "$home/lib"
 
 install -D -m 755 /dev/stdin "$root/usr/bin/kith" <<'SCRIPT'
 #!/bin/sh
 exec /usr/lib/kith/bin/python -m kith "$@"
 SCRIPT
-install -D -m 644 packaging/debian/kith.service "$root/lib/systemd/system/kith.service"
+for unit in packaging/debian/*.service packaging/debian/*.timer; do
+  install -D -m 644 "$unit" "$root/lib/systemd/system/$(basename "$unit")"
+done
 install -D -m 640 packaging/debian/kith.toml "$root/etc/kith.toml"
 install -D -m 644 LICENSE "$root/usr/share/doc/kith/copyright"
-for proxy in packaging/proxies/*; do
-  install -D -m 644 "$proxy" "$root/usr/share/doc/kith/examples/$(basename "$proxy")"
+examples=$root/usr/share/doc/kith/examples
+for example in packaging/proxies/* packaging/monitoring/*; do
+  install -D -m 644 "$example" "$examples/$(basename "$example")"
 done
+for file in packaging/fail2ban/*; do
+  install -D -m 644 "$file" "$examples/fail2ban-$(basename "$file")"
+done
+install -D -m 755 packaging/certbot/kith "$examples/certbot-hook"
 
 mkdir "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<CONTROL
@@ -52,7 +59,7 @@ Package: kith
 Version: $version
 Architecture: $architecture
 Maintainer: The Kith developers <kith@localhost>
-Installed-Size: $(du -sk "$root/usr" | cut -f1)
+Installed-Size: $(find "$root/usr" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }')
 Depends: python3 (>= 3.$minor), python3 (<< 3.$((minor + 1))), adduser, ca-certificates
 Section: net
 Priority: optional

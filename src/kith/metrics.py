@@ -1,6 +1,6 @@
 """Metrics for Prometheus over HTTP. They are collected only when Prometheus asks.
 
-docs/operating.md lists them. No label has values that a peer could make up.
+docs/monitoring.md lists them. No label has values that a peer could make up.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tests.conftest import RunningServer, free_ports, running
 from tests.operator.scrape import Figures, read, scrape, until
 from tests.raw import RawClient, condition, online, plain
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from kith.config import all_settings
 
 
 def show() -> None:
-    """Prints all settings, in the order of docs/operating.md."""
+    """Prints all settings, in the order of docs/settings.md."""
     table = Table(box=None, pad_edge=False)
     for column in ("SETTING", "DEFAULT", "MEANING"):
         table.add_column(column, overflow="fold")

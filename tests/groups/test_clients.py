@@ -66,6 +66,7 @@ async def test_a_group_is_made_of_people_in_one_request(there: There) -> None:
     (change,) = notice.element.iter(f"{{{GROUPS}}}change")
     assert (change.get("by"), change.get("number")) == (f"ada@{DOMAIN}", "2")
     assert people(change) == {"ben": "member", "cyd": "member"}
+    assert [element.get("nick") for element in change] == ["ben", "cyd"]
     found = await state(there, ben, group)
     assert (found.get("name"), found.get("affiliation"), found.get("complete")) == ("Tea", "member", "true")
     assert people(found) == {"ada": "owner", "ben": "member", "cyd": "member"}

@@ -57,6 +57,10 @@ class Changes:
         change = Element(CHANGE, {"by": by, "number": str(number)})
         for member, was in zip(new, before, strict=True):
             attrs = {"jid": member.jid, "affiliation": member.affiliation.word, "was": was.affiliation.word}
+            if member.nick:
+                attrs["nick"] = member.nick
+            if member.affiliation >= Affiliation.MEMBER and not member.belongs:
+                attrs["invited"] = "true"
             SubElement(change, tag(GROUPS, "member"), attrs)
         left = any(was.belongs and not member.belongs for member, was in zip(new, before, strict=True))
         state = msgspec.structs.replace(

@@ -176,7 +176,7 @@ def main() -> None:
     few, many = (50, 200) if arguments.quick else (50, 1000)
     messages = 100 if arguments.quick else 400
     starts: dict[str, Callable[[Path], contextlib.AbstractContextManager[Server]]] = {
-        "Kith": partial(kith, users=many),
+        "Kith": partial(kith, users=many, group_messages_per_second="0"),
         "Prosody": partial(others.prosody, users=few, archive=True),
         "ejabberd": partial(others.ejabberd, users=few, archive=True),
     }

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from tests.groups.there import GROUP, ORIGIN, There, conditions, groups, texts
+from tests.groups.there import GROUP, ORIGIN, There, conditions, texts
 from tests.parts import DOMAIN
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[There]:
-    async with groups(tmp_path) as made:
-        yield made
 
 
 async def test_members_get_everything_away_or_not(there: There) -> None:

@@ -103,6 +103,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Path | None, _about("The folder with the built web app. By default, the one that comes with Kith.")
     ] = None
     create_groups: Annotated[bool, _about("Whether accounts of this server may create groups.")] = True
+    group_messages_per_second: Annotated[
+        _Count, _about("Messages that one person may send to one group per second, on average. 0: no limit.")
+    ] = 20
     registration: Annotated[
         Literal["phone", "invite", "open", "closed"],
         _about(

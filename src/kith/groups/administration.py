@@ -143,8 +143,8 @@ class Administration:
             if role is Role.NONE:
                 self._changes.remove(group, occupant, Departure(307, actor=author.nick, reason=reason))
             elif occupant.role is not role:
-                occupant.role = role
-                self._presence.announce(group, occupant)
+                before, occupant.role = occupant.role, role
+                self._presence.announce(group, occupant, was=before)
 
     async def _new_affiliation(
         self, group: Group, author: Author, item: Element, changed: dict[str, Member]
@@ -155,9 +155,16 @@ class Administration:
         jid = self._jid_of(group, item)
         was = changed.get(jid.bare) or group.members.get(jid.bare)
         before = was.affiliation if was is not None else Affiliation.NONE
-        check_may_change(group, author, jid.bare, before, affiliation)
+        if not jid.local and affiliation > Affiliation.NONE:
+            raise StanzaError("jid-malformed", "a whole server can only be banned")
+        if before is affiliation and jid.bare == author.bare and "nick" in item.attrib:
+            pass  # everybody chooses their own nickname
+        else:
+            check_may_change(group, author, jid.bare, before, affiliation)
         account = was.account if was is not None else await self._account_of(jid, affiliation)
         nick = (was.nick if was is not None else "") or self._nick_of(group, item, jid, changed)
+        if was is not None and was.nick and was.belongs and item.get("nick", was.nick) != was.nick:
+            nick = self._other_nick(group, item, jid, changed)
         return Member(
             jid.bare,
             affiliation,
@@ -202,6 +209,16 @@ class Administration:
         wanted = item.get("nick") or (jid.local if not group.config.anonymous else "")
         return free_nick(group, wanted, jid.bare, taken)
 
+    def _other_nick(self, group: Group, item: Element, jid: JID, changed: dict[str, Member]) -> str:
+        """The nickname that a member is to have instead of the present one. Raises StanzaError."""
+        wanted = item.get("nick", "")
+        if not wanted:  # it is not reserved any more (XEP-0045 §9.5)
+            return self._nick_of(group, Element(_ITEM), jid, changed)
+        taken = {member.nick for member in changed.values()}
+        if free_nick(group, wanted, jid.bare, taken) != wanted:
+            raise StanzaError("conflict", "the nickname is in use")
+        return wanted
+
     def _new_role(self, group: Group, author: Author, item: Element) -> tuple[Occupant, Role, str]:
         role = ROLES.get(item.get("role", ""))
         occupant = group.occupants.get(item.get("nick", ""))
@@ -211,11 +228,7 @@ class Administration:
             raise StanzaError("item-not-found", "nobody has this nickname")
         if author.role < Role.MODERATOR:
             raise StanzaError("forbidden", "only moderators change roles")
-        theirs = group.members.affiliation(occupant.bare)
-        if theirs >= author.affiliation and theirs >= Affiliation.ADMIN and occupant.bare != author.bare:
-            raise StanzaError("not-allowed", "you have no power over this person")
-        if Role.MODERATOR in (role, occupant.role) and author.affiliation < Affiliation.ADMIN:
-            raise StanzaError("not-allowed", "only admins make and unmake moderators")
+        check_may_change_role(author, occupant, group.members.affiliation(occupant.bare), role)
         return occupant, role, (item.findtext(_REASON) or "")[:1000]
 
     def check_limits(self, group: Group, changed: Mapping[str, Member]) -> None:
@@ -230,6 +243,23 @@ class Administration:
             raise StanzaError("resource-constraint", f"a group has at most {MAX_MEMBERS} members")
         if outcasts > MAX_OUTCASTS:
             raise StanzaError("resource-constraint", f"a group bans at most {MAX_OUTCASTS} people")
+
+
+def check_may_change_role(author: Author, occupant: Occupant, theirs: Affiliation, role: Role) -> None:
+    """Whether a moderator may give an occupant of an affiliation another role. Raises StanzaError.
+
+    XEP-0045 §8.2 to §8.4, §9.6 and §9.7.
+    """
+    if theirs > author.affiliation:
+        raise StanzaError("not-allowed", "you have no power over this person")
+    if role is Role.NONE:
+        return
+    if theirs >= Affiliation.ADMIN and role is not Role.MODERATOR:
+        raise StanzaError("not-allowed", "admins and owners are moderators")
+    if Role.MODERATOR in (role, occupant.role) and author.affiliation < Affiliation.ADMIN:
+        raise StanzaError("forbidden", "only admins make and unmake moderators")
+    if role is Role.VISITOR and theirs is author.affiliation is Affiliation.MEMBER:
+        raise StanzaError("not-allowed", "you have no power over this person")
 
 
 def parse_query(iq: Stanza) -> Element:

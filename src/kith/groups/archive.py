@@ -18,8 +18,8 @@ from kith.features.archive_query import (
     read,
     results,
 )
-from kith.groups.entering import Entering
 from kith.groups.group import Group
+from kith.groups.history import History
 from kith.groups.members import Affiliation
 from kith.ports.store import LogQuery, LogStore
 from kith.wire.errors import StanzaError
@@ -29,9 +29,9 @@ from kith.wire.stanza import Stanza
 class GroupArchive:
     """Answers queries for the archives of groups. Members see what was said since they came."""
 
-    def __init__(self, store: LogStore, entering: Entering, assertions: Assertions) -> None:
+    def __init__(self, store: LogStore, history: History, assertions: Assertions) -> None:
         self._store = store
-        self._entering = entering
+        self._history = history
         self._assertions = assertions
 
     def fields(self) -> Sequence[Element]:
@@ -74,7 +74,7 @@ class GroupArchive:
         inside = group.occupants.of(sender.full) is not None
         if affiliation is Affiliation.OUTCAST or (affiliation is Affiliation.NONE and not inside):
             raise StanzaError("forbidden", "only those who are in the group may read its archive")
-        scope = self._entering.visible(group, sender.bare)
+        scope = self._history.visible(group, sender.bare)
         if scope is None:
             raise StanzaError("forbidden", "you may not read the archive")
         return scope

@@ -21,7 +21,9 @@ from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
 from kith.groups.posting import Poster
 from kith.groups.presence import Departure, RoomPresence
-from kith.ports.store import Write
+from kith.ports.store import Store, Write
+from kith.wire.errors import StanzaError
+from kith.wire.jid import parse_jid
 from kith.wire.ns import tag
 from kith.wire.serialize import attributes, serialize
 from kith.wire.stanza import Stanza
@@ -30,7 +32,10 @@ from kith.wire.stanza import Stanza
 class Changes:
     """Applies changes. The caller holds the group's turn and has checked who may do it."""
 
-    def __init__(self, clock: Clock, groups: Groups, poster: Poster, presence: RoomPresence) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, groups: Groups, poster: Poster, presence: RoomPresence
+    ) -> None:
+        self._store = store
         self._clock = clock
         self._groups = groups
         self._poster = poster
@@ -82,15 +87,19 @@ class Changes:
 
     def _apply(self, group: Group, member: Member, was: Member, actor: str) -> None:
         """Changes what occupants may do, as far as that follows from a new affiliation."""
-        role = group.role_of(member.affiliation)
-        for occupant in group.occupants.of_person(member.jid):
+        there = group.occupants.of_person(member.jid)
+        if not there and was.affiliation is not member.affiliation:
+            self._presence.affiliation(group, member)
+        for occupant in there:
+            affiliation = group.members.affiliation(occupant.bare)  # that of a server is not for its members
+            role = group.role_of(affiliation)
             if role is Role.NONE:
                 code = 301 if member.affiliation is Affiliation.OUTCAST else 321
                 why = Departure(code, affiliation=member.affiliation, actor=actor, reason=member.reason)
                 self.remove(group, occupant, why)
-            elif was.affiliation is not member.affiliation:
-                occupant.role = role
-                self._presence.announce(group, occupant)
+            elif was.affiliation is not member.affiliation and occupant.bare == member.jid:
+                before, occupant.role = occupant.role, role
+                self._presence.announce(group, occupant, was=before)
 
     def remove(self, group: Group, occupant: Occupant, why: Departure) -> None:
         """Removes an occupant with all its clients, and tells all."""
@@ -121,6 +130,8 @@ class Changes:
     def _apply_configuration(self, group: Group, was: Config) -> None:
         """Tells occupants what has changed (XEP-0045 §10.2.1), and removes those who may not stay."""
         config = group.config
+        if config == was:
+            return
         codes = [104]
         if was.anonymous != config.anonymous:
             codes.append(173 if config.anonymous else 172)
@@ -136,15 +147,20 @@ class Changes:
             if role is Role.NONE:
                 self.remove(group, occupant, Departure(322, affiliation=affiliation))
             elif (was.moderated, was.announce) != (config.moderated, config.announce):
-                occupant.role = role
-                self._presence.announce(group, occupant)
+                before, occupant.role = occupant.role, role
+                self._presence.announce(group, occupant, was=before)
 
     async def destroy(self, group: Group, by: str, request: Element) -> None:
         """Ends a group (XEP-0045 §10.9), as ``<destroy/>`` says. Its members keep what is in their logs."""
         alternate = request.get("jid", "")
+        try:
+            alternate = parse_jid(alternate).bare if alternate else ""
+        except ValueError:
+            raise StanzaError("jid-malformed", "the address of the other room") from None
         destroy = Element(tag(MUC_USER, "destroy"), {"jid": alternate} if alternate else {})
-        if reason := (request.findtext(tag(MUC_OWNER, "reason")) or "")[:1000]:
-            SubElement(destroy, tag(MUC_USER, "reason")).text = reason
+        for name in ("reason", "password"):
+            if text := (request.findtext(tag(MUC_OWNER, name)) or "")[:1000]:
+                SubElement(destroy, tag(MUC_USER, name)).text = text
         change = Element(CHANGE, {"by": by, "number": str(group.state.number + 1)})
         SubElement(change, tag(GROUPS, "destroyed"), {"alternate": alternate} if alternate else {})
         state = State(
@@ -166,6 +182,11 @@ class Changes:
         self._groups.drop(group)
         for listener in self.listeners:
             listener(group, gone, before)
+
+    async def vanish(self, group: Group) -> None:
+        """Ends a temporary group whose last occupant has left, with all that is stored of it."""
+        await self.destroy(group, group.jid, Element(tag(MUC_OWNER, "destroy")))
+        await self._store.delete_account(group.jid)
 
     async def _notice(
         self,

@@ -32,6 +32,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     alternate: str = ""
     locked: bool = False
     """Its owner has not configured it yet, so nobody else may enter (XEP-0045 §10.1)."""
+    avatar: str = ""
+    """The SHA-1 of its picture in hexadecimal digits (XEP-0153); empty: it has none."""
 
 
 class Group:
@@ -73,6 +75,15 @@ class Group:
         if self.config.announce or (self.config.moderated and affiliation is Affiliation.NONE):
             return Role.VISITOR
         return Role.PARTICIPANT
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last occupant has left a group that exists only as long as there are some.
+
+        Such a group is temporary, or its creator has left without configuring it (XEP-0045 §10.1).
+        """
+        temporary = not self.config.persistent or self.state.locked
+        return temporary and self.occupants.were_here and not len(self.occupants)
 
     def at(self, nick: str) -> JID:
         """The address of an occupant or member within the group."""

@@ -66,6 +66,7 @@ class Members:
     def __init__(self, members: Iterable[Member]) -> None:
         self._members = {member.jid: member for member in members}
         self._nicks = {member.nick: member.jid for member in self._members.values() if member.nick}
+        self._banned = {jid for jid in self._members if "@" not in jid}  # whole servers
         self._recipients: dict[str, int] | None = None
         self._audience: tuple[int, ...] = ()
 
@@ -76,8 +77,13 @@ class Members:
         return self._members.get(jid)
 
     def affiliation(self, jid: str) -> Affiliation:
+        """The affiliation of a bare address. If a whole server is banned, so are its people."""
         member = self._members.get(jid)
-        return member.affiliation if member is not None else Affiliation.NONE
+        if member is not None:
+            return member.affiliation
+        if self._banned and jid.partition("@")[2] in self._banned:
+            return Affiliation.OUTCAST
+        return Affiliation.NONE
 
     def with_nick(self, nick: str) -> str | None:
         """The bare address of the member who has registered a nickname, or None."""
@@ -107,11 +113,14 @@ class Members:
         self.drop(member.jid)
         if member.affiliation is not Affiliation.NONE:
             self._members[member.jid] = member
+            if "@" not in member.jid:
+                self._banned.add(member.jid)
             if member.nick:
                 self._nicks[member.nick] = member.jid
 
     def drop(self, jid: str) -> None:
         self._recipients = None
+        self._banned.discard(jid)
         was = self._members.pop(jid, None)
         if was is not None and self._nicks.get(was.nick) == jid:
             del self._nicks[was.nick]

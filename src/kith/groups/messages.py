@@ -22,6 +22,7 @@ from kith.groups.members import Affiliation
 from kith.groups.names import FOR, GROUPS, ITEM, OCCUPANT, USER
 from kith.groups.occupants import Role
 from kith.groups.posting import Poster
+from kith.groups.rates import Rates
 from kith.groups.receipts import DISPLAYED, MARKS, Receipts
 from kith.ports.store import LogStore
 from kith.wire import ns
@@ -64,6 +65,7 @@ class Messages:
         clock: Clock,
         devices: DeviceOwners,
         receipts: Receipts,
+        rates: Rates,
     ) -> None:
         self._receipts = receipts
         self._store = store
@@ -72,6 +74,7 @@ class Messages:
         self._key = secret.key("occupants")
         self._clock = clock
         self._devices = devices
+        self._rates = rates
 
     def author_of(self, group: Group, sender: Sender) -> Author | None:
         """Who a sender is in a group: an occupant, or a member that has not entered; None if neither."""
@@ -95,6 +98,7 @@ class Messages:
             if author.role < Role.PARTICIPANT:
                 raise StanzaError("forbidden", "you may not write in this group")
             self._check_number(group, stanza)
+            self._rates.message(group.jid, author.bare)
         except StanzaError as error:
             return self._refuse(group, sender, stanza, error)
         if _SUBJECT in stanza.children and _BODY not in stanza.children and _THREAD not in stanza.children:

@@ -6,10 +6,25 @@ import hashlib
 import itertools
 
 from kith.groups.group import Group
-from kith.wire.jid import parse_jid
+from kith.wire.errors import StanzaError
+from kith.wire.jid import prepare_resource
 
-#: How long a nickname that the group gives may be.
+#: How many characters a nickname has at most.
 _LONGEST = 60
+
+
+def acceptable(wanted: str) -> str:
+    """A nickname as it is used: without spaces around it and in a row, and not too long.
+
+    Raises StanzaError if nothing is left.
+    """
+    nick = " ".join(wanted[: 4 * _LONGEST].split())[:_LONGEST].rstrip()
+    if nick == wanted:
+        return nick
+    try:
+        return prepare_resource(nick)
+    except ValueError:
+        raise StanzaError("not-acceptable", "this can't be a nickname") from None
 
 
 def free_nick(group: Group, wanted: str, bare: str, taken: set[str]) -> str:
@@ -18,8 +33,8 @@ def free_nick(group: Group, wanted: str, bare: str, taken: set[str]) -> str:
     ``bare``: whose it will be. ``taken``: those that are given to others in the same step.
     """
     try:
-        base = parse_jid(f"{group.jid}/{wanted[:_LONGEST]}").resource if wanted else ""
-    except ValueError:
+        base = acceptable(prepare_resource(wanted)) if wanted else ""
+    except (ValueError, StanzaError):
         base = ""
     base = base or "member-" + hashlib.blake2b(f"{group.jid}\0{bare}".encode(), digest_size=4).hexdigest()
     for number in itertools.count(1):

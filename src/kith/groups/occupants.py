@@ -51,9 +51,10 @@ class Occupant:
 
 
 class Occupants:
-    """The occupants of a group, by nickname."""
+    """The occupants of a group, by nickname. ``were_here``: there has been one since it is in memory."""
 
     def __init__(self) -> None:
+        self.were_here = False
         self._by_nick: dict[str, Occupant] = {}
         self._by_client: dict[str, Occupant] = {}
 
@@ -71,7 +72,9 @@ class Occupants:
         return self._by_client.get(client)
 
     def of_person(self, bare: str) -> list[Occupant]:
-        """All occupants that a person is."""
+        """All occupants that a person is, or, given a domain, that come from there."""
+        if "@" not in bare:
+            return [it for it in self._by_nick.values() if it.bare.partition("@")[2] == bare]
         return [occupant for occupant in self._by_nick.values() if occupant.bare == bare]
 
     def clients(self) -> Iterator[tuple[Occupant, JID]]:
@@ -82,6 +85,7 @@ class Occupants:
 
     def enter(self, occupant: Occupant, client: JID, presence: list[Element]) -> None:
         """Adds a client, or notes its new presence."""
+        self.were_here = True
         self._by_nick[occupant.nick] = occupant
         self._by_client[str(client)] = occupant
         occupant.clients.pop(str(client), None)

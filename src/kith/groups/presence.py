@@ -7,16 +7,22 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.routing.post import Post
 from kith.groups.group import Group
-from kith.groups.members import Affiliation
+from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Messages
 from kith.groups.names import ITEM, JOIN, MUC_USER, OCCUPANT, STATUS, USER
 from kith.groups.occupants import Occupant, Role
+from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
 
 #: Children of presence that occupants do not pass on.
 _OURS = frozenset((JOIN, USER, OCCUPANT))
+#: Presence of more bytes is passed on without extensions, since every occupant gets it of every other one.
+_MAX_BYTES = 4096
+_MAX_STATUS = 1024
+_SHOW, _STATUS_TEXT = tag(ns.CLIENT, "show"), tag(ns.CLIENT, "status")
+_UPDATE, _PHOTO = tag(ns.VCARD_UPDATE, "x"), tag(ns.VCARD_UPDATE, "photo")
 
 
 class Departure:
@@ -52,31 +58,68 @@ class RoomPresence:
         self._post = post
         self._occupant_id = messages.occupant_id
 
-    def announce(self, group: Group, occupant: Occupant, codes: Sequence[int] = ()) -> None:
-        """Sends an occupant's presence to all; ``codes``: status codes for the occupant itself."""
-        for other, client in group.occupants.clients():
+    def announce(
+        self,
+        group: Group,
+        occupant: Occupant,
+        codes: Sequence[int] = (),
+        id: str = "",
+        asking: JID | None = None,
+        was: Role | None = None,
+    ) -> None:
+        """Sends an occupant's presence to all; ``codes``: status codes for the occupant itself.
+
+        ``id``: that of the presence by which the client ``asking`` has brought this about. ``was``: the role
+        that the occupant had before, if it has changed.
+        """
+        for other, client in list(group.occupants.clients()):
             if other is occupant:
-                self.show(group, occupant, occupant, client, (110, *codes))
-            elif self._is_announced(group, occupant, other):
+                self.show(group, occupant, occupant, client, (110, *codes), id if client == asking else "")
+            elif self._is_announced(group, occupant.role, other):
                 self.show(group, occupant, other, client)
+            elif was is not None and self._is_announced(group, was, other):
+                self._say_gone(group, occupant, other, client, Departure(), (), ())
 
     def show_all(self, group: Group, viewer: Occupant, client: JID) -> None:
         """Sends a client the presence of all other occupants."""
         for occupant in group.occupants:
-            if occupant is not viewer and self._is_announced(group, occupant, viewer):
+            if occupant is not viewer and self._is_announced(group, occupant.role, viewer):
                 self.show(group, occupant, viewer, client)
 
+    def card(self, group: Group, client: JID) -> None:
+        """Tells a client which picture the group has (XEP-0153), if it has one."""
+        if group.state.avatar:
+            update = Element(_UPDATE)
+            SubElement(update, _PHOTO).text = group.state.avatar
+            stanza = Stanza.build("presence", {"from": group.jid, "to": str(client)}, update)
+            self._post.route(stanza, group.address, client)
+
     def show(
-        self, group: Group, occupant: Occupant, viewer: Occupant, client: JID, codes: Iterable[int] = ()
+        self,
+        group: Group,
+        occupant: Occupant,
+        viewer: Occupant,
+        client: JID,
+        codes: Iterable[int] = (),
+        id: str = "",
     ) -> None:
-        """Sends a client the presence of an occupant."""
+        """Sends a client the presence of an occupant. ``id``: that of the presence which this answers."""
         affiliation = group.members.affiliation(occupant.bare)
         user = Element(USER)
         item = SubElement(user, ITEM, {"affiliation": affiliation.word, "role": occupant.role.word})
         if self._sees_addresses(group, viewer):
             item.set("jid", next(reversed(occupant.clients)))
         _add(user, codes)
-        self._send(group, occupant, client, "", [*occupant.presence(), user])
+        self._send(group, occupant, client, "", [*occupant.presence(), user], id)
+
+    def affiliation(self, group: Group, member: Member) -> None:
+        """Tells occupants of the new affiliation of somebody who is not there (XEP-0045 §9.3, §10.6)."""
+        user = Element(USER)
+        SubElement(user, ITEM, {"affiliation": member.affiliation.word, "jid": member.jid, "role": "none"})
+        for viewer, client in list(group.occupants.clients()):
+            if self._sees_addresses(group, viewer):
+                attrs = {"from": group.jid, "to": str(client)}
+                self._post.route(Stanza.build("message", attrs, user), group.address, client)
 
     def gone(
         self,
@@ -93,10 +136,10 @@ class RoomPresence:
         """
         for client in left:
             self._say_gone(group, occupant, occupant, client, why, (110, *why.codes), status)
-        if occupant.clients and not why.nick:
+        if (occupant.clients and not why.nick) or why.destroy is not None:
             return
-        for other, client in group.occupants.clients():
-            if other is not occupant and self._is_announced(group, occupant, other):
+        for other, client in list(group.occupants.clients()):
+            if other is not occupant and self._is_announced(group, occupant.role, other):
                 self._say_gone(group, occupant, other, client, why, why.codes, status)
 
     def _say_gone(
@@ -129,16 +172,22 @@ class RoomPresence:
         self._send(group, occupant, client, "unavailable", [*status, user])
 
     def _send(
-        self, group: Group, occupant: Occupant, client: JID, type: str, children: Sequence[Element]
+        self,
+        group: Group,
+        occupant: Occupant,
+        client: JID,
+        type: str,
+        children: Sequence[Element],
+        stanza_id: str = "",
     ) -> None:
         at = group.at(occupant.nick)
-        attrs = {"from": str(at), "to": str(client), "type": type or None}
+        attrs = {"from": str(at), "to": str(client), "type": type or None, "id": stanza_id or None}
         id = Element(OCCUPANT, {"id": self._occupant_id(group, occupant.bare)})
         self._post.route(Stanza.build("presence", attrs, *children, id), at, client)
 
-    def _is_announced(self, group: Group, occupant: Occupant, viewer: Occupant) -> bool:
-        """Whether a viewer is told of an occupant. Moderators always are."""
-        return viewer.role is Role.MODERATOR or occupant.role.word in group.config.announced
+    def _is_announced(self, group: Group, role: Role, viewer: Occupant) -> bool:
+        """Whether a viewer is told of occupants with a role. Moderators always are."""
+        return viewer.role is Role.MODERATOR or role.word in group.config.announced
 
     def _sees_addresses(self, group: Group, viewer: Occupant) -> bool:
         return not group.config.anonymous or viewer.role is Role.MODERATOR
@@ -146,7 +195,15 @@ class RoomPresence:
 
 def passed_on(stanza: Stanza) -> list[Element]:
     """The children of an occupant's presence that the others get."""
-    return [child for child in stanza.element if child.tag not in _OURS]
+    if len(stanza.inner) <= _MAX_BYTES:
+        return [child for child in stanza.element if child.tag not in _OURS]
+    found = []
+    for name in (_SHOW, _STATUS_TEXT):
+        for child in stanza.element.findall(name)[:1]:
+            plain = Element(name)
+            plain.text = (child.text or "")[:_MAX_STATUS]
+            found.append(plain)
+    return found
 
 
 def _add(user: Element, codes: Iterable[int]) -> None:

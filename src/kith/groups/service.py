@@ -42,11 +42,13 @@ from kith.groups.devices import DeviceOwners
 from kith.groups.entering import Entering
 from kith.groups.group import Group
 from kith.groups.groups import Groups
+from kith.groups.history import History
 from kith.groups.members import Affiliation
 from kith.groups.messages import Messages
 from kith.groups.names import MUC_ADMIN, MUC_OWNER
 from kith.groups.posting import Poster
 from kith.groups.presence import RoomPresence
+from kith.groups.rates import Rates
 from kith.groups.receipts import Receipts
 from kith.groups.turns import Turns
 from kith.ports.store import Store, Unavailable
@@ -91,17 +93,19 @@ class GroupService(Feature):
         self._tasks = tasks
         self._turns = Turns()
         self.groups = Groups(store, clock, self._turns)
+        self.rates = Rates(clock, config.group_messages_per_second)
         poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
         self.devices = DeviceOwners(pep, accounts)
         self.receipts = Receipts(store, clock, accounts, tasks, privacy)
-        self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts)
-        presence = RoomPresence(post, self.messages)
-        self.changes = Changes(clock, self.groups, poster, presence)
+        self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts, self.rates)
+        self.presence = presence = RoomPresence(post, self.messages)
+        self.changes = Changes(store, clock, self.groups, poster, presence)
+        history = History(store, clock, post)
         self._entering = Entering(
-            store, clock, self.groups, post, presence, self.changes, config.create_groups
+            *(clock, self.groups, post, presence, self.changes, history, self.rates, config.create_groups)
         )
         self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
-        self._archive = GroupArchive(store, self._entering, assertions)
+        self._archive = GroupArchive(store, history, assertions)
 
     # -- stanzas ----------------------------------------------------------------------------------------
 
@@ -112,7 +116,7 @@ class GroupService(Feature):
                 return None
             raise StanzaError("service-unavailable")
         if stanza.type == "error":
-            self._later(to.bare, lambda: self._failed(sender.jid, to))
+            self.later(to.bare, lambda: self._failed(sender.jid, to))
             return None
         if stanza.type != "groupchat" or to.resource:
             raise StanzaError("feature-not-implemented")
@@ -142,7 +146,7 @@ class GroupService(Feature):
             return
         if stanza.type not in ("", "unavailable", "error"):
             return
-        self._later(to.bare, lambda: self._presence(stanza, sender, to))
+        self.later(to.bare, lambda: self._presence(stanza, sender, to))
 
     async def _presence(self, stanza: Stanza, sender: JID, to: JID) -> None:
         try:
@@ -176,7 +180,7 @@ class GroupService(Feature):
         query = iq.child(disco.INFO)
         if query is not None and query.get("node"):
             raise StanzaError("item-not-found")
-        if not group.config.public and not self._is_known(group, sender) and group.config.members_only:
+        if not group.config.public and not self.is_known(group, sender) and group.config.members_only:
             raise StanzaError("item-not-found")
         result = Element(disco.INFO)
         result.extend(describe(group))
@@ -187,7 +191,7 @@ class GroupService(Feature):
         """The occupants, for those who may see them (XEP-0045 §6.5)."""
         group = await self.load(to)
         result = Element(disco.ITEMS)
-        if group.config.public or self._is_known(group, sender):
+        if group.config.public or self.is_known(group, sender):
             result.extend(disco.item(str(group.at(occupant.nick))) for occupant in group.occupants)
         return (result,)
 
@@ -261,11 +265,25 @@ class GroupService(Feature):
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    def turn(self, group: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, Any, Any]:
-        return self._turns.take(group, work)
+    def turn(self, group: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Coroutine[Any, Any, _T]:
+        """Does something in a group after everything that came before. What this returns has to be awaited.
 
-    def _later(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        ``group``: its bare address.
+        """
+        return self._turns.take(group, lambda: self._tidied(group, work))
+
+    def later(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """As `turn`, in the background."""
         self._tasks.spawn(self.turn(group, work))
+
+    async def _tidied(self, group: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Does something, and ends the group if that has emptied it and it is not to be kept."""
+        try:
+            return await work()
+        finally:
+            there = self.groups.get(group)
+            if there is not None and there.is_over:
+                await self.changes.vanish(there)
 
     async def in_turn(self, to: JID, work: Callable[[Group], Awaitable[_T]]) -> _T:
         """Does something in a group when nothing else is being done there. Raises StanzaError."""
@@ -273,8 +291,7 @@ class GroupService(Feature):
         async def do() -> _T:
             return await work(await self.load(to))
 
-        result: _T = await self.turn(to.bare, do)
-        return result
+        return await self.turn(to.bare, do)
 
     async def load(self, to: JID) -> Group:
         """The group at an address. Raises StanzaError."""
@@ -286,7 +303,7 @@ class GroupService(Feature):
             raise StanzaError("item-not-found", "there is no such group")
         return group
 
-    def _is_known(self, group: Group, sender: Sender) -> bool:
+    def is_known(self, group: Group, sender: Sender) -> bool:
         """Whether somebody belongs to a group, or is in it."""
         affiliation = group.members.affiliation(sender.bare)
         return affiliation > Affiliation.NONE or group.occupants.of(sender.full) is not None

@@ -359,3 +359,37 @@ async def test_an_invitation_of_somebody_banned_is_void(named: RunningServer) ->
         assert condition(await client.iq("set", preauth, to="localhost")) == "item-not-found"
     await operator.lift(id)
     assert (await register(named, "guest", preauth)).get("type") == "result"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("ban", "0.0.0.0/0"), "0.0.0.0/0 is too wide"),
+        (("ban", "127.0.0.1"), "this machine or of a trusted proxy"),
+        (("ban", "ada@elsewhere.example"), "is not on localhost"),
+        (("ban", "--country", "Germany"), "write two letters"),
+        (("ban", "--country", "--prefix", "DE"), "exclude each other"),
+        (("ban", "ivy", "+1"), "is not a phone number"),
+        (("unban", "ivy"), "ivy is not banned"),
+        (("suspend", "nobody"), "there is no account nobody@localhost"),
+        (("resume", "ivy"), "ivy@localhost is not suspended"),
+    ],
+)
+async def test_what_can_not_be_done_is_said_in_one_line(
+    named: RunningServer, arguments: tuple[str, ...], text: str
+) -> None:
+    named.add_user("ivy")
+    done = await asyncio.to_thread(named.kith, "user", *arguments, check=False)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Nobody is suspended or banned" in (await asyncio.to_thread(named.kith, "user", "bans")).stdout
+
+
+async def test_an_account_is_removed_for_good_in_one_step(named: RunningServer) -> None:
+    named.add_user("gone")
+    done = await asyncio.to_thread(named.kith, "user", "remove", "Gone", "--yes", "--ban")
+    assert "gone@localhost was banned and removed" in done.stdout
+    assert condition(await register(named, "gone")) == "forbidden"
+    await asyncio.to_thread(named.kith, "user", "unban", "gone")
+    assert (await register(named, "gone")).get("type") == "result"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import RunningServer, running
 from tests.features.adhoc import command, do, note, values
-from tests.raw import RawClient, condition, online
+from tests.raw import Gone, RawClient, condition, online
 
 NODES = (
     "get-registered-users-num",
@@ -28,6 +28,10 @@ NODES = (
     "end-user-session",
     "change-user-password",
     "announce",
+    "disable-user",
+    "reenable-user",
+    "get-disabled-users-num",
+    "get-disabled-users-list",
 )
 
 
@@ -123,3 +127,24 @@ async def test_an_account_that_is_not_there_is_not_found(boss: RawClient) -> Non
         two = await do(boss, node, accountjids=["worker@localhost", "boss@localhost"])
         assert condition(two) == "bad-request"
     assert condition(await do(boss, "user-stats", accountjid="x@elsewhere.example")) == "bad-request"
+
+
+async def test_a_disabled_user_is_out_until_it_is_enabled_again(
+    server: RunningServer, boss: RawClient
+) -> None:
+    client = await online(server.port, "p07")
+    assert note(await do(boss, "disable-user", accountjids=["p07@localhost"])) == "1 suspended."
+    assert condition(await client.tag("error")) == "not-authorized"
+    counted = await boss.iq("set", command("get-disabled-users-num"), "localhost")
+    assert values(counted, "disabledusersnum") == ["1"]
+    listed = await boss.iq("set", command("get-disabled-users-list"), "localhost")
+    assert values(listed, "disableduserjids") == ["p07@localhost"]
+    refused = await do(boss, "disable-user", accountjids=["p08@localhost", "boss@localhost"])
+    assert condition(refused) == "not-allowed"
+    with pytest.raises(Gone, match="account-disabled"):
+        await online(server.port, "p07")
+    note(await do(boss, "reenable-user", accountjids=["p07@localhost", "p08@localhost"]))
+    (await online(server.port, "p07")).abort()
+    log = server.kith("admin", "log", "--json").stdout
+    assert '"action": "disable-user", "target": "p07@localhost"' in log
+    assert '"via": "xmpp"' in log

@@ -97,6 +97,8 @@ class Moving:
             current = await self._store.account(record.jid)
             if current is None or current.id != record.id:
                 raise Refused("conflict", "The number was changed in the meantime.")
+            if (ban := self._bans.of_account(record.id, record.jid)) is not None:
+                raise Refused("account-disabled", ban.text)
             await self.free(new)
             if await self._store.account(new) is not None:
                 raise Refused("conflict", "The number has an account. Delete that one first.")

@@ -120,10 +120,10 @@ def _network(config: Config, text: str) -> str:
             net = ipaddress.ip_network((mapped, net.prefixlen - 96))
         elif net.prefixlen > _IPV6_HOST:
             net = net.supernet(new_prefix=_IPV6_HOST)
-    if any(_overlap(net, own) for own in (*_LOOPBACK, *config.trusted_proxies)):
-        raise ValueError(f"{net} is that of this machine or of a trusted proxy, so it would ban everybody")
     if net.prefixlen < _WIDEST[net.version]:
         raise ValueError(f"{net} is too wide: at least /{_WIDEST[net.version]}")
+    if any(_overlap(net, own) for own in (*_LOOPBACK, *config.trusted_proxies)):
+        raise ValueError(f"{net} is that of this machine or of a trusted proxy, so it would ban everybody")
     return str(net)
 
 

@@ -90,6 +90,7 @@ def user_passwd(
 def user_remove(
     jid: Annotated[str, typer.Argument(help="The account to remove.")],
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    ban: Annotated[bool, typer.Option("--ban", help="Also let nobody register it again.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Remove an account with its messages and contacts. This can't be undone."""
@@ -98,7 +99,7 @@ def user_remove(
     loaded = settings(config)
     if not yes and not typer.confirm(f"Remove {jid} and everything that belongs to it?"):
         raise typer.Exit(1)
-    users.remove(loaded, jid)
+    users.remove(loaded, jid, ban)
 
 
 @user.command("export")

@@ -48,6 +48,12 @@ def ban(
     """Bans what each text names. ``kind``: what they are; None: guess."""
     scope: Scope = "registration" if new_only else "all"
 
+    for text in targets:  # all or nothing
+        try:
+            ban_value(config, kind or guess_kind(text), text)
+        except ValueError as error:
+            fail(str(error))
+
     async def work(exclusions: Exclusions) -> list[Ban]:
         return [
             await exclusions.ban(actor(), kind or guess_kind(text), text, scope, reason, note, days)

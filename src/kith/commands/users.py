@@ -13,11 +13,13 @@ from typing import TypeVar
 from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
+from kith.accounts.errors import Refused
 from kith.accounts.secret import has_secret
+from kith.admin.exclusions import Exclusions
 from kith.admin.targets import account_address
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.commands.audit import note
+from kith.commands.audit import actor, note
 from kith.commands.fail import fail
 from kith.commands.folder import make_folder, require_folder
 from kith.commands.running import take_up
@@ -117,11 +119,18 @@ def change_password(config: Config, jid: str, password: str) -> None:
     say(f"The password of {bare} was changed.")
 
 
-def remove(config: Config, jid: str) -> None:
-    """Removes an account. A running server ends its sessions."""
+def remove(config: Config, jid: str, ban: bool) -> None:
+    """Removes an account. A running server ends its sessions. ``ban``: whether to ban it before."""
     bare = checked_jid(config, jid)
+    local = bare.partition("@")[0]
 
     async def delete(store: Store) -> bool:
+        if ban and await store.account(bare) is not None:
+            exclusions = Exclusions(config, store, Clock(), Randomness())
+            try:
+                await exclusions.ban(actor(), "account", local, "all", "", "", 0)
+            except Refused as error:
+                fail(str(error).rstrip("."))
         deleted = await store.delete_account(bare)
         if deleted:
             await note(store, "account.remove", bare)
@@ -129,7 +138,7 @@ def remove(config: Config, jid: str) -> None:
 
     if not with_store(config, delete, changes=True):
         fail(f"there is no account {bare}")
-    say(f"{bare} was removed.")
+    say(f"{bare} was {'banned and ' if ban else ''}removed.")
 
 
 def import_file(config: Config, file: Path) -> None:

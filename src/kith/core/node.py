@@ -52,6 +52,7 @@ from kith.ports.bus import Bus
 from kith.ports.directory import Directory
 from kith.ports.placement import Placement
 from kith.ports.store import AccountStore, DocumentStore, LogStore, Store
+from kith.records.audit import Audit
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
@@ -62,7 +63,7 @@ _AHEAD = 60.0
 #: Parts whose constructors say which other parts they need; in the order in which they are made.
 _PARTS: tuple[type[object], ...] = (
     *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Tracing, Sessions),
-    *(Bans, ServerMessages, Revocation, Removal, Handover, Entrance, Upkeep),
+    *(Bans, Audit, ServerMessages, Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
 _PEERS: tuple[type[object], ...] = (Bounces, Outbox, Reprobing, Notices, PeerNodes, Ownership)

@@ -32,6 +32,7 @@ from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.operator_facts import OperatorFacts
 from kith.features.operator_notices import OperatorNotices
+from kith.features.operator_suspensions import OperatorSuspensions
 from kith.features.ping import Ping
 from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
@@ -83,6 +84,7 @@ ALL: tuple[type[Feature], ...] = (
     Commands,
     OperatorCommands,
     OperatorFacts,
+    OperatorSuspensions,
     OperatorNotices,
     Invitations,
     Archive,

@@ -6,79 +6,25 @@ something are in `kith.features.operator_facts`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-
-import structlog
-
 from kith.base.domain import Domain
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
 from kith.features.announcements import Announcing
-from kith.features.commands import Command, Commands, Outcome, Values
+from kith.features.commands import Commands, Outcome, Values
 from kith.features.forms import Field
+from kith.features.operators import ACCOUNT, ACCOUNTS, Operators
+from kith.records.audit import Audit
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 
-ADMIN = "http://jabber.org/protocol/admin"
-ACCOUNT = Field("accountjid", (), "jid-single", "The address of the account", required=True)
-ACCOUNTS = Field("accountjids", (), "jid-multi", "The addresses of the accounts", required=True)
 _PASSWORD = Field("password", (), "text-private", "The password", required=True)
 _VERIFY = Field("password-verify", (), "text-private", "The password once more", required=True)
 _ANNOUNCEMENT = Field("announcement", (), "text-multi", "What to tell", required=True)
-logger = structlog.get_logger("kith")
-
-#: Runs a command with the values of its form.
-Run = Callable[[Values], Awaitable[Outcome]]
-
-
-class Operators:
-    """What the operator commands share: who may use them, and parsing of their values."""
-
-    def __init__(self, config: Config, domain: Domain, accounts: Accounts, commands: Commands) -> None:
-        self._config = config
-        self._domain = domain
-        self._accounts = accounts
-        self._commands = commands
-
-    @property
-    def names(self) -> list[str]:
-        """The operators' addresses."""
-        return self._config.operators
-
-    def add(self, node: str, name: str, run: Run, *fields: Field) -> None:
-        """Adds a command for operators only. Each use is logged."""
-
-        async def logged(values: Values, asker: str) -> Outcome:
-            outcome = await run(values)
-            logger.info("operator's command", command=node, by=asker)
-            return outcome
-
-        def allowed(bare: str) -> bool:
-            return bare in self.names
-
-        self._commands.add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
-
-    def account_jid(self, text: str) -> JID:
-        """Parses the address of an account of this domain. Raises StanzaError."""
-        try:
-            jid = parse_jid(text)
-        except ValueError:
-            raise StanzaError("bad-request", f"{text!r} is not an address") from None
-        if not jid.local or jid.resource or not self._domain.holds(jid):
-            raise StanzaError("bad-request", f"{text!r} is not an account of this server")
-        return jid
-
-    async def existing(self, texts: Sequence[str]) -> list[JID]:
-        """Parses addresses of existing accounts. Raises StanzaError."""
-        jids = [self.account_jid(text) for text in texts]
-        for jid in jids:
-            if await self._accounts.load(jid.bare) is None:
-                raise StanzaError("item-not-found", f"there is no account {jid.bare}")
-        return jids
 
 
 class OperatorCommands(Feature):
@@ -94,6 +40,8 @@ class OperatorCommands(Feature):
         revocation: Revocation,
         removal: Removal,
         commands: Commands,
+        bans: Bans,
+        audit: Audit,
     ) -> None:
         self._domain = domain
         self._accounts = accounts
@@ -101,7 +49,8 @@ class OperatorCommands(Feature):
         self._sessions = sessions
         self._revocation = revocation
         self._removal = removal
-        self._operators = Operators(config, domain, accounts, commands)
+        self._bans = bans
+        self._operators = Operators(config, domain, accounts, commands, audit)
         for node, name, run, fields in (
             ("add-user", "Add an account", self._add, (ACCOUNT, _PASSWORD, _VERIFY)),
             ("delete-user", "Remove accounts", self._delete, (ACCOUNTS,)),
@@ -115,6 +64,8 @@ class OperatorCommands(Feature):
         jid, password = self._operators.account_jid(values["accountjid"][0]), values["password"][0]
         if password != values["password-verify"][0]:
             raise StanzaError("bad-request", "the passwords differ")
+        if (ban := self._bans.of_registration(jid.bare)) is not None:
+            raise StanzaError("not-allowed", f"{jid.bare} is banned ({ban.kind} {ban.value})")
         keys = await self._revocation.keys(password)
         if not await self._accounts.create([(jid.bare, keys)]):
             raise StanzaError("conflict", f"{jid.bare} exists")

@@ -19,7 +19,7 @@ from kith.core.hooks.feature import Feature
 from kith.features.commands import Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.features.last_activity import LastActivity
-from kith.features.operator_commands import ACCOUNT, ACCOUNTS, Operators
+from kith.features.operators import ACCOUNT, ACCOUNTS, Operators
 from kith.ports.store import AccountStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError

@@ -140,6 +140,8 @@ class Registration(Feature):
         if ban is not None:
             raise StanzaError("forbidden", ban.text)
         token, invite = self._admitted.get(visitor, ("", None))
+        if jid.bare in self._config.operators and (invite is None or invite.name != local):
+            raise StanzaError("conflict", "the name is reserved for an operator")
         if invite is not None and invite.name and invite.name != local:
             raise StanzaError("not-allowed", "the invitation is for another name")
         if invite is not None and await self._bans.voids(invite):  # since it was presented

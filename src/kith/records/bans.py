@@ -8,7 +8,7 @@ their addresses, which are phone numbers in E.164 where people register with a n
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -20,7 +20,7 @@ from kith.records.readable import readable
 SPACE = "bans"
 Kind = Literal["suspension", "account", "number", "prefix", "country", "network"]
 Scope = Literal["all", "registration"]
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: What people are told if the operator gives no reason.
 _REASONS = {
     "suspension": "This account is suspended.",
@@ -129,23 +129,31 @@ class BanList:
         """The bans of networks that contain an IP address. A text that is none is in no network."""
         if not self._networks:
             return []
-        parsed = _plain_address(address)
-        if parsed is None:
-            return []
         found = []
-        for (version, length), group in self._networks.items():
-            if version == parsed.version:
-                bits = parsed.max_prefixlen - length
-                ban = group.get(int(parsed) >> bits << bits)
-                if ban is not None:
-                    found.append(ban)
+        for parsed in _addresses(address):
+            for (version, length), group in self._networks.items():
+                if version == parsed.version:
+                    bits = parsed.max_prefixlen - length
+                    ban = group.get(int(parsed) >> bits << bits)
+                    if ban is not None:
+                        found.append(ban)
         return found
 
 
-def _plain_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A parsed IP address; an IPv4 address that is written as an IPv6 one counts as IPv4."""
+def _addresses(text: str) -> Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The IP addresses that a text is, or contains; none if it is no address.
+
+    An IPv4 address that is written as an IPv6 one counts as IPv4. One behind a translation (NAT64, RFC 6052)
+    or a tunnel (6to4, RFC 3056) counts as well.
+    """
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
+        return ()
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return (parsed,)
+    if parsed.ipv4_mapped is not None:
+        return (parsed.ipv4_mapped,)
+    if parsed in _NAT64:
+        return (parsed, ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))
+    return (parsed, parsed.sixtofour) if parsed.sixtofour is not None else (parsed,)

@@ -30,6 +30,7 @@ from kith.api.endpoint import Call, endpoint
 from kith.api.types import moment, whole
 from kith.base.clock import Clock
 from kith.base.domain import Domain
+from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import SPACE as ROSTER
@@ -97,6 +98,7 @@ class PeopleResource:
 
     def __init__(
         self,
+        config: Config,
         domain: Domain,
         clock: Clock,
         store: Store,
@@ -111,6 +113,7 @@ class PeopleResource:
         leaving: Leaving,
         audit: Audit,
     ) -> None:
+        self._config = config
         self._domain = domain
         self._clock = clock
         self._store = store
@@ -189,6 +192,7 @@ class PeopleResource:
             bare = account_address(self._domain.name, request.address)
         except ValueError as error:
             raise Refused("bad-request", f"{error}.") from None
+        self._refuse_operator(call, bare)
         if (ban := self._bans.of_registration(bare)) is not None:
             raise Refused("banned", f"{bare} is banned ({ban.kind} {ban.value}). Lift the ban first.")
         keys = await self._keys(request.password)
@@ -200,13 +204,22 @@ class PeopleResource:
             raise Refused("conflict", "The account was removed at once.")
         return Person.of(facts, self._clock.now())
 
-    @endpoint("DELETE", _PATH, "Remove an account", status=204, refusals=("not-found",), parameters=ADDRESS)
+    @endpoint(
+        "DELETE",
+        _PATH,
+        "Remove an account",
+        status=204,
+        refusals=("not-found", "conflict"),
+        parameters=ADDRESS,
+    )
     async def remove(self, call: Call) -> None:
         """Deletes messages, contacts, devices and settings, ends all sessions, and notifies contacts.
 
-        This can't be undone. Bans stay, so that a banned number can't register again.
+        This can't be undone. Bans stay, so that a banned number can't register again. Accounts of operators
+        are removed by a command only.
         """
         account = await self._account(call)
+        self._refuse_operator(call, account.jid)
         await self._leaving.remove(account)
         await self._audit.note(call.actor, "account.remove", account.jid)
 
@@ -215,12 +228,13 @@ class PeopleResource:
         f"{_PATH}/password",
         "Set a password",
         status=204,
-        refusals=("not-found", "weak-password"),
+        refusals=("not-found", "conflict", "weak-password"),
         parameters=ADDRESS,
     )
     async def password(self, call: Call, request: NewPassword) -> None:
-        """Logs out all devices, and ends all sessions."""
+        """Logs out all devices, and ends all sessions. Not for accounts of other operators."""
         account = await self._account(call)
+        self._refuse_operator(call, account.jid)
         try:
             await self._revocation.new_password(account, request.password)
         except StanzaError as error:
@@ -318,6 +332,11 @@ class PeopleResource:
         await self._audit.note(call.actor, "app-password.revoke", record.jid, call.path["id"])
 
     # -- finding -----------------------------------------------------------------------------------
+
+    def _refuse_operator(self, call: Call, bare: str) -> None:
+        """Refuses what would make a stolen token last, or lock an operator out. Commands can do it."""
+        if bare in self._config.operators and bare != call.actor.name:
+            raise Refused("conflict", f"{bare} is an operator. Use `kith user` on the server for that.")
 
     async def _record(self, call: Call) -> AccountRecord:
         return await self._exclusions.account(call.path["address"])

@@ -21,11 +21,10 @@ from kith.config import Config
 from kith.core.hooks.parts import Parts
 from kith.edge.edge import Edge
 from kith.records.admin_tokens import AdminTokens
-from kith.records.audit import Audit
 
 #: Parts that the resources need in addition to those of a node and of `kith.api.resources`.
 _PARTS: tuple[type[object], ...] = (
-    *(Audit, AdminTokens, Exclusions, People, Traces, LiveTraces, OperatorAdmission),
+    *(AdminTokens, Exclusions, People, Traces, LiveTraces, OperatorAdmission),
 )
 #: All resources, in the order of the API's description.
 _RESOURCES: tuple[type[object], ...] = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.config import Config
@@ -12,6 +14,8 @@ from kith.ports.store import DocumentStore
 from kith.records.bans import Ban, BanList, BanRecords
 from kith.records.invites import Invite
 from kith.wire.errors import StreamError
+
+logger = structlog.get_logger("kith")
 
 
 class Bans:
@@ -50,7 +54,8 @@ class Bans:
         found = [ban for ban in found if not ban.is_over(now)]
         if found != self.list.all:
             self.list = BanList(found)
-            self._end_sessions()
+            ended = self._end_sessions()
+            logger.info("bans changed", bans=len(found), ended_sessions=ended)
 
     def of_account(self, id: int, bare: str) -> Ban | None:
         """Why an account can't be used, or None. ``bare``: its address."""
@@ -93,11 +98,15 @@ class Bans:
     def _local(self, bare: str) -> str:
         return bare.removesuffix(f"@{self._domain.name}")
 
-    def _end_sessions(self) -> None:
+    def _end_sessions(self) -> int:
+        """Ends the sessions of whoever is excluded. Returns how many."""
+        count = 0
         for account in self._accounts.all():
             for session in list(account.sessions.values()):
                 if (ban := self.of_session(session)) is not None:
                     self._sessions.end(session, stream_error(ban))
+                    count += 1
+        return count
 
 
 def stream_error(ban: Ban) -> StreamError:

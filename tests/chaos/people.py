@@ -246,8 +246,11 @@ class Receiver(Person):
 
     ``manages``: whether it has stream management. ``reads``: whether it reads the archive; else it takes
     what the server sends when it becomes available. ``eager``: it becomes available first and reads then, as
-    clients do that know their messages again by the ids; what comes meanwhile waits.
+    clients do that know their messages again by the ids; what comes meanwhile waits. ``form``: a form for its
+    queries.
     """
+
+    form = ""
 
     def __init__(
         self,
@@ -317,7 +320,7 @@ class Receiver(Person):
             after = f"<after>{last}</after>" if last else ""
             paging = f"<set xmlns='http://jabber.org/protocol/rsm'><max>100</max>{after}</set>"
             answer = await device.iq(
-                "set", f"<query xmlns='urn:xmpp:mam:2'>{paging}</query>", timeout=PATIENCE
+                "set", f"<query xmlns='urn:xmpp:mam:2'>{self.form}{paging}</query>", timeout=PATIENCE
             )
             if answer.get("type") == "error":
                 assert last, "no archive"

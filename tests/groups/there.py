@@ -14,6 +14,7 @@ from kith.features.archive import Archive
 from kith.features.disco import Disco
 from kith.features.markers import Markers
 from kith.groups import ALL
+from kith.groups.service import GroupService
 from kith.ports.store import LogQuery
 from kith.wire.stanza import Stanza
 from tests.parts import DOMAIN, Room, room
@@ -33,6 +34,7 @@ class There:
     def __init__(self, there: Room) -> None:
         self.room = there
         self.node = there.node
+        self.service = there.node.get(GroupService)
 
     async def person(self, address: str, receives: bool = False) -> Session:
         """``ada/phone``, online. ``receives``: it gets the messages of groups without entering them."""

@@ -23,7 +23,8 @@ GROUP, MEMBERS = "group", "members"
 #: The space of an account's documents that says which groups it is in; the keys are addresses.
 MEMBERSHIPS = "groups"
 _CONFIG, _STATE = "config", "state"
-_CACHED = 2_000
+#: How many members the groups in the cache have at most, together; a group counts as ten more.
+_CACHED = 50_000
 
 
 class Groups:
@@ -33,6 +34,7 @@ class Groups:
         self._store = store
         self._clock = clock
         self._turns = turns
+        self._weight = 0
         self._groups: OrderedDict[str, Group] = OrderedDict()
         #: The group of an address if it is in the cache, else None.
         self.get: Callable[[str], Group | None] = self._groups.get
@@ -110,22 +112,30 @@ class Groups:
 
     def _add(self, group: Group) -> None:
         self._groups[group.jid] = group
+        self._weight += _weight(group)
         for _ in range(64):
-            if len(self._groups) <= _CACHED:
+            if self._weight <= _CACHED or len(self._groups) < 2:
                 return
             jid, oldest = next(iter(self._groups.items()))
-            self._groups.move_to_end(jid)
-            if not len(oldest.occupants) and not self._turns.busy(jid):
-                del self._groups[jid]
+            if oldest is group or len(oldest.occupants) or self._turns.busy(jid):
+                self._groups.move_to_end(jid)
+            else:
+                self.drop(oldest)
 
     def drop(self, group: Group) -> None:
         """Removes a group from the cache."""
         if self._groups.get(group.jid) is group:
             del self._groups[group.jid]
+            self._weight = sum(map(_weight, self._groups.values()))
 
     def all(self) -> list[Group]:
         """The groups in the cache."""
         return list(self._groups.values())
+
+
+def _weight(group: Group) -> int:
+    """How much of the cache a group takes."""
+    return 10 + sum(1 for _ in group.members)
 
 
 def memberships(jid: str, members: Iterable[Member]) -> list[Write]:

@@ -102,6 +102,9 @@ async def test_only_who_proves_the_password_learns_of_a_suspension(
         assert (await client.tag("failure"))[0].tag.endswith("}not-authorized")
     for _ in range(25):  # a right password is no guess, so it does not fill the limit on guesses
         assert (await failure(server, "cat"))[0] == "account-disabled"
+    lines = [line for line in server.log.read_text().splitlines() if "cat@localhost" in line]
+    failed = [line for line in lines if 'event="login failed"' in line]  # for which fail2ban bans
+    assert len(failed) == 1
 
 
 async def test_a_suspension_ends_by_itself(server: RunningServer, operator: Operator) -> None:

@@ -196,7 +196,7 @@ class Profile:
         stream.refusals += not error.guess
         self.entrance.figures.logins[self.mechanism or "other", error.condition] += 1
         logger.info(
-            "login failed",
+            "login refused" if isinstance(error, Excluded) else "login failed",
             condition=error.condition,
             account=self.record.jid if self.record is not None else "",
             mechanism=self.mechanism or "other",

@@ -36,9 +36,9 @@ class There:
         self.node = there.node
         self.service = there.node.get(GroupService)
 
-    async def person(self, address: str, receives: bool = False) -> Session:
+    async def person(self, address: str, receives: bool = False, presence: bool = True) -> Session:
         """``ada/phone``, online. ``receives``: it gets the messages of groups without entering them."""
-        session = await self.room.session(address)
+        session = await self.room.session(address, presence)
         if receives:
             await self.room.says(session, f"<iq type='set' id='g'><groupchat xmlns='{GROUPS}'/></iq>")
             self.room.heard(session)

@@ -8,7 +8,14 @@ from __future__ import annotations
 from kith.core.hooks.feature import Feature
 from kith.groups.adding import Adding
 from kith.groups.clients import GroupClients
+from kith.groups.errands import Errands
+from kith.groups.inviting import Inviting
 from kith.groups.key_requests import KeyRequests
+from kith.groups.private import PrivateMessages
 from kith.groups.service import GroupService
+from kith.groups.voice import VoiceRequests
 
-ALL: tuple[type[Feature], ...] = (Adding, GroupService, GroupClients, KeyRequests)
+ALL: tuple[type[Feature], ...] = (
+    *(Adding, GroupService, GroupClients, KeyRequests),
+    *(Inviting, PrivateMessages, Errands, VoiceRequests),
+)

@@ -53,6 +53,13 @@ class Adding(Feature):
         pending = account is not None and not await self.may_add(author.bare, jid)
         return Member(jid.bare, Affiliation.MEMBER, account or 0, nick, pending=pending)
 
+    async def may_invite(self, by: str, jid: JID) -> bool:
+        """Whether an account gets invitations of somebody: not if it has blocked them."""
+        account = await self._accounts.load(jid.bare)
+        if account is None or self._blocking is None:
+            return account is not None
+        return not self._blocking.blocks(account, parse_jid(by))
+
     async def may_add(self, by: str, jid: JID) -> bool:
         """Whether an account lets itself be added to groups by somebody; otherwise it is invited."""
         if by == jid.bare:

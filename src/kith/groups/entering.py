@@ -27,6 +27,14 @@ from kith.wire.stanza import Stanza
 
 _PASSWORD = ns.tag(MUC, "password")
 _STATUS = ns.tag(ns.CLIENT, "status")
+_ERROR = ns.tag(ns.CLIENT, "error")
+_UNREACHABLE = frozenset(
+    ns.tag(ns.STANZA_ERRORS, condition)
+    for condition in (
+        *("gone", "internal-server-error", "item-not-found", "jid-malformed", "recipient-unavailable"),
+        *("redirect", "remote-server-not-found", "remote-server-timeout", "service-unavailable"),
+    )
+)
 #: How many occupants a group has at most, if its configuration sets no lower limit, and how many more
 #: admins may enter (XEP-0045 §7.2.9).
 MAX_OCCUPANTS, _MORE_ADMINS = 5000, 20
@@ -95,7 +103,8 @@ class Entering:
         if group is None or group.occupants.of(str(sender)) is None:
             return
         if stanza.type == "error":
-            self.lost(group, sender)
+            if is_unreachable(stanza):
+                self.lost(group, sender)
             return
         status = [child for child in passed_on(stanza) if child.tag == _STATUS]
         self.leave(group, sender, Departure(), status)
@@ -218,6 +227,15 @@ class Entering:
         user.extend(Element(STATUS, {"code": code}) for code in ("110", "307", "333"))
         attrs = {"type": "unavailable", "from": str(to), "to": str(sender)}
         self._post.route(Stanza.build("presence", attrs, user), to, sender)
+
+
+def is_unreachable(error: Stanza) -> bool:
+    """Whether an error says that a client is not there any more, not only that it does not like something.
+
+    Presence to a server that can't be reached comes back with one of these (RFC 6120 §8.3.3).
+    """
+    element = error.element.find(_ERROR)
+    return element is None or any(child.tag in _UNREACHABLE for child in element)
 
 
 def _codes(group: Group, *more: int) -> list[int]:

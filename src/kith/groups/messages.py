@@ -106,7 +106,7 @@ class Messages:
         if self._is_passing(group, stanza):
             if sender.committing:
                 return LATER
-            self._poster.broadcast(group, self._message(group, author, stanza, _cleaned(group, stanza), 0))
+            self._poster.broadcast(group, self._message(group, author, stanza, cleaned(group, stanza), 0))
             return None
         if self._store.waiting_bytes > MAX_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
@@ -126,7 +126,7 @@ class Messages:
                 return LATER if sender.committing else self._note_later(group, author, stanza)
             self._receipts.note(group, author.bare, stanza)
         if DISPLAYED in stanza.children and len(group.occupants) <= _FEW:
-            self._poster.broadcast(group, self._message(group, author, stanza, _cleaned(group, stanza), 0))
+            self._poster.broadcast(group, self._message(group, author, stanza, cleaned(group, stanza), 0))
         return None
 
     async def _note_later(self, group: Group, author: Author, stanza: Stanza) -> None:
@@ -146,7 +146,7 @@ class Messages:
         stanza: Stanza,
         owners: Mapping[int, Sequence[int]],
     ) -> None:
-        inner = _cleaned(group, stanza)
+        inner = cleaned(group, stanza)
         own: dict[int, bytes] = {}
         if owners:
             after = len(self._added(group, author, 1)) + len(b"</message>")
@@ -201,7 +201,7 @@ class Messages:
             subject_by=author.nick,
             subject_at=int(self._clock.now() * 1000),
         )
-        inner = _cleaned(group, stanza)
+        inner = cleaned(group, stanza)
         await self._poster.notice(
             group,
             lambda id: self._message(group, author, stanza, inner, id),
@@ -239,7 +239,7 @@ class Messages:
         return hmac.digest(self._key, f"{group.jid}\0{bare}".encode(), "sha256")[:16].hex()
 
 
-def _cleaned(group: Group, stanza: Stanza) -> bytes:
+def cleaned(group: Group, stanza: Stanza) -> bytes:
     """The content of a message without elements by which its sender pretends to be the group."""
     if _OURS.isdisjoint(stanza.children) and _STANZA_ID not in stanza.children:
         return stanza.inner

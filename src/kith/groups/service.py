@@ -39,7 +39,7 @@ from kith.groups.changes import Changes
 from kith.groups.configuration import changed, form_of
 from kith.groups.description import SERVICE, describe
 from kith.groups.devices import DeviceOwners
-from kith.groups.entering import Entering
+from kith.groups.entering import Entering, is_unreachable
 from kith.groups.group import Group
 from kith.groups.groups import Groups
 from kith.groups.history import History
@@ -60,6 +60,21 @@ from kith.wire.stanza import Stanza
 _DESTROY = ns.tag(MUC_OWNER, "destroy")
 _Children = Sequence[Element]
 _T = TypeVar("_T")
+#: Handles a message that a sender has sent to a group or to an occupant.
+Handler = Callable[[Group, Sender, Stanza, JID], Work]
+
+
+def _refuse(group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
+    raise StanzaError("feature-not-implemented")
+
+
+def _refuse_iq(stanza: Stanza, sender: JID, to: JID) -> None:
+    if stanza.type in ("get", "set"):
+        raise StanzaError("service-unavailable")
+
+
+def _ignore(group: Group, sender: JID, stanza: Stanza, to: JID) -> None:
+    """Nobody handles an error, which needs no answer."""
 
 
 class GroupService(Feature):
@@ -106,6 +121,12 @@ class GroupService(Feature):
         )
         self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
         self._archive = GroupArchive(store, history, assertions)
+        #: What other features of groups handle: messages to a group that are not for all in it, by a child
+        #: element, and messages, iqs and errors for one occupant.
+        self.to_group: dict[str, Handler] = {}
+        self.to_occupant: Handler = _refuse
+        self.iq_to_occupant: Callable[[Stanza, JID, JID], None] = _refuse_iq
+        self.error_to_occupant: Callable[[Group, JID, Stanza, JID], None] = _ignore
 
     # -- stanzas ----------------------------------------------------------------------------------------
 
@@ -116,30 +137,41 @@ class GroupService(Feature):
                 return None
             raise StanzaError("service-unavailable")
         if stanza.type == "error":
-            self.later(to.bare, lambda: self._failed(sender.jid, to))
+            self.later(to.bare, lambda: self._failed(sender.jid, stanza, to))
             return None
-        if stanza.type != "groupchat" or to.resource:
-            raise StanzaError("feature-not-implemented")
         group = self.groups.get(to.bare)
         if group is None or self._turns.busy(to.bare):
             if sender.committing:
                 return LATER
             return self.turn(to.bare, lambda: self._admit_later(sender, stanza, to))
-        work = self.messages.admit(group, sender, stanza)
+        work = self._handle(group, sender, stanza, to)
         if isinstance(work, Coroutine):
             return self.turn(to.bare, lambda: work)
         return work
 
     async def _admit_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """Takes a message when its turn has come, and the group is in memory."""
-        work = self.messages.admit(await self.load(to), sender, stanza)
+        work = self._handle(await self.load(to), sender, stanza, to)
         if work is COMMITTING:
             sender.pipelined()
         elif isinstance(work, Coroutine):
             await work
 
+    def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        if stanza.type == "groupchat" and not to.resource:
+            return self.messages.admit(group, sender, stanza)
+        if to.resource:
+            return self.to_occupant(group, sender, stanza, to)
+        for name in stanza.children:
+            if (handler := self.to_group.get(name)) is not None:
+                return handler(group, sender, stanza, to)
+        raise StanzaError("bad-request", "a message to all is of type groupchat")
+
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Takes presence, and iqs for occupants (`kith.core.routing.hosts.Host`)."""
+        if stanza.kind == "iq" and to.resource:
+            self.iq_to_occupant(stanza, sender, to)
+            return
         if stanza.kind != "presence" or not to.local:
             if stanza.type in ("get", "set"):
                 raise StanzaError("service-unavailable")
@@ -166,11 +198,15 @@ class GroupService(Feature):
         if answer is not None:
             self._post.route(answer, to, sender)
 
-    async def _failed(self, client: JID, to: JID) -> None:
-        """A client answers with an error what a group has sent: it has gone without a word."""
+    async def _failed(self, client: JID, stanza: Stanza, to: JID) -> None:
+        """A client answers with an error what it has got: it has gone without a word, or does not want it."""
         group = self.groups.get(to.bare)
-        if group is not None:
+        if group is None:
+            return
+        if is_unreachable(stanza):
             self._entering.lost(group, client)
+        elif to.resource:
+            self.error_to_occupant(group, client, stanza, to)
 
     # -- requests ---------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 #: The maximum size of an origin id, in bytes. Retries with longer ones are not recognized.
 _LONGEST_ORIGIN = 1024
-_RETRIES = Retries(is_retry, distinct_origin)
+RETRIES = Retries(is_retry, distinct_origin)
 #: While this many bytes wait for the disk, further messages are refused.
 MAX_WAITING = 64 * 1024 * 1024
 
@@ -135,7 +135,7 @@ class Log:
                 sender.bare,
                 envelope.to.bare,
                 origin,
-                _RETRIES,
+                RETRIES,
             )
         )
 

@@ -1,0 +1,77 @@
+"""Requests for voice in a moderated room, and their approval by moderators (XEP-0045 §7.13 and §8.6)."""
+
+from __future__ import annotations
+
+from kith.core.actors.intake import Work
+from kith.core.actors.sender import Sender
+from kith.core.hooks.feature import Feature
+from kith.core.routing.post import Post
+from kith.features.forms import Field, Form, X, build_form, find_form, to_boolean
+from kith.groups.group import Group
+from kith.groups.names import MUC
+from kith.groups.occupants import Occupant, Role
+from kith.groups.service import GroupService
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+REQUEST = f"{MUC}#request"
+_ROLE, _JID, _NICK, _ALLOW = "muc#role", "muc#jid", "muc#roomnick", "muc#request_allow"
+
+
+class VoiceRequests(Feature):
+    """Passes requests for voice to the moderators who are there, and does what they answer."""
+
+    service = "groups"
+
+    def __init__(self, post: Post, groups: GroupService) -> None:
+        self._post = post
+        self._groups = groups
+        groups.to_group[X] = self._handle
+
+    def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        form = find_form(stanza.element)
+        occupant = group.occupants.of(sender.full)
+        if occupant is None:
+            raise StanzaError("not-acceptable", "only occupants ask for voice")
+        if form is None or form.form_type != REQUEST or form.type != "submit":
+            raise StanzaError("bad-request", "not a request for voice")
+        if _ALLOW in form.values or _NICK in form.values:
+            self._approve(group, occupant, form)
+        else:
+            self._request(group, occupant, form)
+        return None
+
+    def _request(self, group: Group, occupant: Occupant, form: Form) -> None:
+        """Asks the moderators. Raises StanzaError."""
+        if form.one(_ROLE) != Role.PARTICIPANT.word:
+            raise StanzaError("bad-request", "only voice can be asked for")
+        if occupant.role is not Role.VISITOR:
+            raise StanzaError("not-allowed", "you have voice")
+        self._groups.rates.take("voice", group.jid, occupant.bare)
+        fields = [
+            Field(_ROLE, (Role.PARTICIPANT.word,), "list-single", "Role", (Role.PARTICIPANT.word,)),
+            Field(_JID, (next(reversed(occupant.clients)),), "jid-single", "Address"),
+            Field(_NICK, (occupant.nick,), "text-single", "Nickname"),
+            Field(_ALLOW, ("0",), "boolean", "Let this person speak?"),
+        ]
+        asked = build_form("form", REQUEST, fields, "Somebody asks to speak")
+        for other, client in list(group.occupants.clients()):
+            if other.role is Role.MODERATOR:
+                attrs = {"from": group.jid, "to": str(client)}
+                self._post.route(Stanza.build("message", attrs, asked), group.address, client)
+
+    def _approve(self, group: Group, moderator: Occupant, form: Form) -> None:
+        """Gives voice, if a moderator says so. Raises StanzaError."""
+        if moderator.role is not Role.MODERATOR:
+            raise StanzaError("forbidden", "only moderators give voice")
+        try:
+            allowed = to_boolean(form.one(_ALLOW, "0"))
+        except ValueError:
+            raise StanzaError("bad-request", _ALLOW) from None
+        occupant = group.occupants.get(form.one(_NICK))
+        if occupant is None:
+            raise StanzaError("item-not-found", "nobody has this nickname")
+        if allowed and occupant.role is Role.VISITOR:
+            occupant.role = Role.PARTICIPANT
+            self._groups.presence.announce(group, occupant, was=Role.VISITOR)

@@ -36,7 +36,7 @@ wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in
 
 packages: wheel ## As root on Debian: make dist/kith_*.deb and a container image, and start Kith from them
 	scripts/debian-packages.sh packaging/debian-packages.txt
-	systemd-analyze verify --man=no --recursive-errors=no packaging/debian/kith.service
+	packaging/debian/verify.sh
 	packaging/container/build.sh "$$(packaging/debian/build.sh dist/kith-*.whl)"
 
 versions: .venv/.ready ## A quick part of the tests under Python 3.12 and 3.13, where this machine has them

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiodns
 
-from kith.commands.doctor import Verdict, check_dns
+from kith.commands.doctor import check_dns
+from kith.commands.finding import Verdict
 from kith.config import Config
 from tests.conftest import RunningServer, free_ports, running
 

@@ -163,8 +163,20 @@ def restore(
     restore(load_settings(config), source, identity)
 
 
-def doctor(config: ConfigOption = None) -> None:
-    """Check ports, certificate, disk, database, clock and DNS, and say what to do."""
-    from kith.commands.doctor import doctor
+def doctor(
+    domain: Annotated[
+        Optional[str],
+        typer.Argument(
+            help="Another server, to look at as its clients do. By default, the one on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Check ports, certificate, disk, database, clock and DNS, and say what to do.
 
-    raise typer.Exit(doctor(load_settings(config)))
+    What a firewall does, only another machine can see. There, run: kith doctor chat.example.org
+    """
+    from kith.commands.doctor import doctor, doctor_of
+
+    raise typer.Exit(doctor_of(domain) if domain is not None else doctor(load_settings(config)))

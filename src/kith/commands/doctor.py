@@ -9,61 +9,83 @@ import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiodns
-from rich.table import Table
-from rich.text import Text
 
 from kith.accounts.secret import has_secret
-from kith.commands.tables import show_table
+from kith.commands.fail import fail
+from kith.commands.finding import Finding, Verdict, report
+from kith.commands.reach import DNS_SECONDS, look
 from kith.config import Config, ConfigError
+from kith.config.rules import check_domain
 from kith.edge.certificate import describe, ensure_certificate, own_files
 from kith.edge.certificate_health import check_pair, troubles
+from kith.ports.directory import DirectoryUnavailable
 from kith.store.integrity import Check
 
 _LOW_BYTES = 1 << 30
 _SOON = timedelta(days=14)
-_DNS_SECONDS = 3.0
 #: Nothing of Kith is older, so a clock that shows an earlier day is wrong.
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Verdict(Enum):
-    """The result of a check."""
-
-    GOOD = "[green]ok[/]"
-    NOTE = "[yellow]note[/]"
-    BAD = "[red]bad[/]"
-
-
-class Finding(NamedTuple):
-    """One line of the report. ``todo`` says what the operator can do."""
-
-    what: str
-    verdict: Verdict
-    text: str
-    todo: str = ""
-
-
 def doctor(config: Config) -> int:
-    """Prints the report. Returns the exit status: 1 if something is bad."""
-    findings = [
-        *_ports(config),
-        *_certificate(config),
-        _disk(config),
-        _database(config),
-        _clock(config),
-        *asyncio.run(check_dns(config)),
-    ]
-    table = Table.grid(padding=(0, 2))
-    for finding in findings:
-        table.add_row(Text.from_markup(finding.verdict.value), finding.what, finding.text)
-        if finding.todo:
-            table.add_row("", "", Text(f"→ {finding.todo}", "dim"))
-    show_table(table)
-    return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
+    """Prints a report about this server. Returns the exit status: 1 if something is bad."""
+    return report(
+        [
+            *_ports(config),
+            *_certificate(config),
+            _disk(config),
+            _database(config),
+            _clock(config),
+            *_directory(config),
+            *asyncio.run(_from_outside(config)),
+        ]
+    )
+
+
+def doctor_of(domain: str) -> int:
+    """Prints a report about another server, as clients see it. Returns the exit status as `doctor`."""
+    config = Config(domain=domain)
+    try:
+        check_domain(config, {"domain": "the argument"})
+    except ConfigError as error:
+        fail(str(error))
+
+    async def look_at() -> list[Finding]:
+        return [*await check_dns(config), *await look(domain, f"https://{domain}")]
+
+    return report(asyncio.run(look_at()))
+
+
+async def _from_outside(config: Config) -> list[Finding]:
+    """DNS records, and what is reached where they lead."""
+    found = await check_dns(config)
+    if not _is_public(config.domain):
+        return found
+    return [*found, *await look(config.domain, config.public_url, own=True)]
+
+
+def _directory(config: Config) -> Iterator[Finding]:
+    """Whether the directory of people answers, if there is one."""
+    if not config.ldap_url:
+        return
+    from kith.directory.ldap import LDAPDirectory
+
+    async def ask() -> None:
+        directory = LDAPDirectory(config)
+        try:
+            await directory.existing(["kith-doctor"])
+        finally:
+            await directory.close()
+
+    try:
+        asyncio.run(ask())
+    except DirectoryUnavailable as error:
+        yield Finding("directory", Verdict.BAD, str(error), "look at the settings that begin with ldap_")
+    else:
+        yield Finding("directory", Verdict.GOOD, f"{config.ldap_url} answers")
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -214,12 +236,16 @@ def _clock(config: Config) -> Finding:
     return Finding("clock", Verdict.GOOD, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
+def _is_public(domain: str) -> bool:
+    return domain != "localhost" and "." in domain
+
+
 async def check_dns(config: Config, resolver: aiodns.DNSResolver | None = None) -> list[Finding]:
     """Checks the DNS records by which clients find the server, with the system's resolver by default."""
     domain = config.domain
-    if domain == "localhost" or "." not in domain:
+    if not _is_public(domain):
         return [Finding("DNS", Verdict.NOTE, f"{domain} is only for this machine: no records needed")]
-    resolver = resolver or aiodns.DNSResolver(timeout=_DNS_SECONDS, tries=1)
+    resolver = resolver or aiodns.DNSResolver(timeout=DNS_SECONDS, tries=1)
     findings = []
     wanted = (
         (f"_xmpp-client._tcp.{domain}", "SRV", config.xmpp_port),
@@ -238,7 +264,7 @@ async def _record(resolver: aiodns.DNSResolver, name: str, kind: str, domain: st
     what = f"DNS {kind}"
     try:
         query: Any = resolver.query
-        answer = await asyncio.wait_for(query(name, kind), _DNS_SECONDS + 1)
+        answer = await asyncio.wait_for(query(name, kind), DNS_SECONDS + 1)
     except (aiodns.error.DNSError, TimeoutError):
         if kind == "SRV":
             todo = f"add: {name}. 3600 IN SRV 0 5 {port} {domain}."

@@ -21,7 +21,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
 
     ``places`` says for each setting that was given where it came from: a file or a variable.
     """
-    _check_domain(config, places)
+    check_domain(config, places)
     _check_addresses(config, places)
     _check_people(config, places)
     _check_ports(config, places)
@@ -62,7 +62,8 @@ def _check_dns_server(config: Config, places: Mapping[str, str]) -> None:
         raise wrong("dns_server", places["dns_server"], reason) from None
 
 
-def _check_domain(config: Config, places: Mapping[str, str]) -> None:
+def check_domain(config: Config, places: Mapping[str, str]) -> None:
+    """Checks the domain. Raises ConfigError."""
     try:
         jid = parse_jid(config.domain)
     except ValueError:

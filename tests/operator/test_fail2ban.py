@@ -43,6 +43,9 @@ async def test_who_guesses_is_found_and_nobody_else(tmp_path: Path, log_format: 
         assert (await guesser.try_to_register("x", "abcdef")).status == 400
         for code in ("000000", "000001"):
             assert (await guesser.try_to_register("x", code)).error == "wrong-code"
+        token = {"Authorization": "Bearer kadm_" + "x" * 40}
+        refused = await guesser.ask("GET", "/api/admin/people", headers=token)
+        assert refused.status == 401
         url = f"ws://127.0.0.1:{server.http_port}/xmpp-websocket"
         async with connect(url, subprotocols=["xmpp"], additional_headers=PROXIED) as connection:  # type: ignore[list-item]
             client = WebClient(connection)
@@ -52,7 +55,7 @@ async def test_who_guesses_is_found_and_nobody_else(tmp_path: Path, log_format: 
                 await client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{data}</auth>")
                 await client.take("failure")
     addresses = found(server.log)
-    assert addresses == [GUESSER] * 4, server.log.read_text()
+    assert addresses == [GUESSER] * 5, server.log.read_text()
 
 
 def test_a_name_that_looks_like_a_line_of_the_log_bans_nobody_else(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ without a server has none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
+from operator import itemgetter
 from typing import Literal, Protocol
 
 from kith.accounts.numbers import is_number
@@ -28,7 +30,7 @@ _LAST = "last"
 #: The spaces of documents that are read for each account, and those that are only read for its name.
 _SPACES = (_LAST, DEVICES, ADDRESSES)
 #: How many accounts are read at once.
-_PAGE = 200
+_PAGE = 100
 
 
 class Live(Protocol):
@@ -112,25 +114,54 @@ class People:
 
     async def list(self, wanted: Wanted, bans: BanList) -> Listed:
         """A page of accounts. Addresses that only lead to a new one are left out."""
-        everybody = await self.all(bans, names=bool(wanted.query))
-        found = [one for one in everybody if one.fits(wanted.query, wanted.state)]
-        if wanted.sort == "last_seen":
-            found.sort(key=lambda one: (-one.last_seen, one.jid))
-        keys = [_key(one, wanted.sort) for one in found]
-        start = next((at for at, key in enumerate(keys) if key > wanted.after), len(found))
-        shown = [await self._named(one) for one in found[start : start + wanted.limit]]
-        more = start + wanted.limit < len(found)
-        return Listed(shown, len(found), keys[start + wanted.limit - 1] if more else "")
+        if wanted.sort != "last_seen" and not wanted.query and not wanted.state:
+            return await self._page(wanted, bans)
+        total = 0
+        best: list[tuple[str, Facts]] = []  # the first ones after `wanted.after`; more than are shown
+        async for one in self._walk(bans, "", names=bool(wanted.query)):
+            if not one.fits(wanted.query, wanted.state):
+                continue
+            total += 1
+            if (key := _key(one, wanted.sort)) > wanted.after:
+                best.append((key, one))
+            if len(best) > 4 * wanted.limit:
+                best = nsmallest(wanted.limit + 1, best, itemgetter(0))
+        best = nsmallest(wanted.limit + 1, best, itemgetter(0))
+        shown = best[: wanted.limit]
+        named = [await self._named(one) for _, one in shown]
+        return Listed(named, total, shown[-1][0] if len(best) > wanted.limit else "")
+
+    async def _page(self, wanted: Wanted, bans: BanList) -> Listed:
+        """A page of all accounts by address, which does not need to read the others."""
+        shown: list[Facts] = []
+        async for one in self._walk(bans, wanted.after, names=True):
+            if len(shown) == wanted.limit:
+                break
+            shown.append(one)
+        else:
+            return Listed(shown, await self._count())
+        return Listed(shown, await self._count(), shown[-1].jid)
+
+    async def _count(self) -> int:
+        left = await Moves(self._store).all()
+        return sum(jid not in left for jid in await self._store.accounts())
 
     async def all(self, bans: BanList, names: bool = False) -> Sequence[Facts]:
         """All accounts, by address. ``names``: whether to read their names too, which takes longer."""
+        return [one async for one in self._walk(bans, "", names)]
+
+    async def _walk(self, bans: BanList, after: str, names: bool) -> AsyncIterator[Facts]:
+        """The accounts whose addresses come after ``after``, in order.
+
+        Few are read at once, so that the event loop is not blocked for long.
+        """
         left = await Moves(self._store).all()
-        found: list[Facts] = []
-        after, spaces = "", (*_SPACES, *NAME_SPACES) if names else _SPACES
+        spaces = (*_SPACES, *NAME_SPACES) if names else _SPACES
         while page := await self._store.overview(spaces, after, _PAGE):
             after = page[-1].jid
-            found += [self._facts(one, bans) for one in page if one.jid not in left]
-        return found
+            for one in page:
+                if one.jid not in left:
+                    yield self._facts(one, bans)
 
     async def one(self, jid: str, bans: BanList) -> Facts | None:
         """The facts about the account with a bare address; None if there is none."""

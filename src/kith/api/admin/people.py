@@ -10,7 +10,7 @@ from msgspec import Meta
 from kith.accounts.apps import Apps
 from kith.accounts.credentials import MAX_BYTES
 from kith.accounts.devices import Logins
-from kith.accounts.errors import Refused
+from kith.accounts.errors import Refused, count
 from kith.accounts.leaving import Leaving
 from kith.admin.exclusions import Exclusions
 from kith.admin.people import Facts, People, Wanted
@@ -30,6 +30,7 @@ from kith.api.endpoint import Call, endpoint
 from kith.api.types import moment, whole
 from kith.base.clock import Clock
 from kith.base.domain import Domain
+from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
@@ -60,6 +61,11 @@ _LIST: dict[str, Any] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 }
 _WITH_ID = {**ADDRESS, "id": {"type": "string", "pattern": whole("[0-9a-f]{16}|all")}}
+
+
+#: How many lists one operator may ask for at once, and in how many seconds as many more. A list may have to
+#: read all accounts.
+LISTS = (120, 60.0)
 
 
 class NewPerson(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,6 +122,7 @@ class PeopleResource:
         self._config = config
         self._domain = domain
         self._clock = clock
+        self._lists = RateLimit(*LISTS)
         self._store = store
         self._accounts = accounts
         self._sessions = sessions
@@ -132,6 +139,7 @@ class PeopleResource:
 
     @endpoint("GET", "/api/admin/people", "List people", parameters=_LIST)
     async def list(self, call: Call) -> PersonPage:
+        count(self._lists, call.actor, self._clock.steady())
         asked = call.query
         wanted = Wanted(
             asked.get("query", ""),

@@ -49,7 +49,7 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 
 chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege, simulate: the long form, about 20 minutes
 	scripts/debian-packages.sh bench/debian-packages.txt
-	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py tests/simulation tests/federation/test_kills.py tests/moving -v -rP
+	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py tests/simulation tests/federation/test_kills.py tests/interop/test_come_back.py tests/moving -v -rP
 
 coverage: .venv/.ready ## Which lines and branches of core, accounts and wire the tests of the server run through
 	mkdir -p .coverage && $(BIN)/coverage erase

@@ -68,6 +68,7 @@ class RunningServer:
     """`kith serve`; ``settings`` are further ``KITH_*`` variables without the prefix."""
 
     domain = "localhost"
+    address = "127.0.0.1"
     #: Whether it may be forked (`tests.nursery`), which takes a fifth of the time.
     forks = True
 
@@ -78,7 +79,7 @@ class RunningServer:
         self.environ |= {
             "KITH_CONFIG": "/dev/null",  # not this machine's /etc/kith.toml
             "KITH_DATA_DIR": str(data_dir),
-            "KITH_LISTEN": "127.0.0.1",
+            "KITH_LISTEN": self.address,
             "KITH_XMPP_PORT": str(self.port),
             "KITH_XMPPS_PORT": str(self.xmpps_port),
             "KITH_HTTP_PORT": str(self.http_port),
@@ -105,8 +106,8 @@ class RunningServer:
                 )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.http_port), 1):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.http_port), 1):
+                socket.create_connection((self.address, self.port), 1).close()
                 return
             if self._process.poll() is not None:
                 break

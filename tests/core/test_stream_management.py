@@ -78,6 +78,28 @@ async def test_without_stream_management_there_is_nothing_to_be_asked(
     await client.ping()
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_resume_in_the_namespace_of_stanzas_is_answered_as_one(
+    server: RunningServer, names: tuple[str, str], known: bool
+) -> None:
+    """QXmpp sends it so (Kaidan 0.8). After a stream error it would never come back."""
+    client = await online(server.port, names[0])
+    token = (await enabled(client)).get("id") or ""
+    client.abort()
+    back = RawClient(server.port)
+    await back.connect()
+    await back.login(names[0])
+    back.send(f"<resume h='0' previd='{token if known else ''}'/>")
+    if known:
+        assert (await back.tag("resumed")).get("previd") == token
+    else:
+        failed = await back.tag("failed")
+        assert failed.tag == f"{{{SM}}}failed"
+        assert [child.tag.partition("}")[2] for child in failed] == ["item-not-found"]
+        await back.bind()
+    await back.ping()
+
+
 async def test_a_cut_connection_resumes_and_gets_what_it_missed_in_order(
     server: RunningServer, names: tuple[str, str]
 ) -> None:

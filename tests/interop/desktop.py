@@ -23,8 +23,28 @@ _HANDS = Path(__file__).with_name("hands.py")
 _PATH = "/usr/bin:/bin"
 _GTK = "[Settings]\ngtk-enable-animations=0\n"
 _ROOT = os.geteuid() == 0
+#: Runs a command with files of a folder in place of the system's, as the user who calls it.
+_OVERLAY = """
+mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf &&
+mount --bind "$1/certs" /etc/ssl/certs && user=$2 && group=$3 && shift 3 &&
+exec unshare --user --map-user="$user" --map-group="$group" -- "$@"
+"""
 #: desktop programs refuse to run as root
 _USER: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if _ROOT else {}
+
+
+def world(folder: Path, domain: str, address: str, authority: Path) -> Path:
+    """Files for a desktop on which a domain is at an address of this machine, and no other is known.
+
+    ``authority``: the root certificate in PEM, the only one that programs trust. Returns the folder.
+    """
+    (folder / "certs").mkdir(parents=True)
+    (folder / "hosts").write_text(f"127.0.0.1 localhost\n{address} {domain}\n")
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    shutil.copy(authority, folder / "certs" / "authority.pem")
+    subprocess.run(["/usr/bin/openssl", "rehash", folder / "certs"], check=True)
+    shutil.copy(authority, folder / "certs" / "ca-certificates.crt")
+    return folder
 
 
 class Desktop:
@@ -105,6 +125,14 @@ class Desktop:
         """Presses a key, by its name in X11."""
         await self.do("press", key=key)
 
+    async def type(self, text: str) -> None:
+        """Types a text into what has the focus."""
+        await self.do("type", text=text)
+
+    async def point(self, x: int, y: int) -> None:
+        """Clicks a place of the screen."""
+        await self.do("point", x=x, y=y)
+
     async def picture(self, name: str) -> Path:
         """A screenshot. Returns its file."""
         made = self.home / f"{name}.png"
@@ -120,9 +148,13 @@ class Desktop:
         return "\n".join(f"{role} {texts} {place}" for role, texts, place in await self.do("tree") if texts)
 
 
-def _home() -> Path:
+def _home(overlay: Path | None, files: Path | None) -> Path:
     home = Path(tempfile.mkdtemp(prefix="kith-desktop-"))
-    (home / ".config" / "gtk-3.0").mkdir(parents=True)
+    if files is not None:
+        shutil.copytree(files, home, dirs_exist_ok=True)
+    if overlay is not None:
+        shutil.copytree(overlay, home / "world")
+    (home / ".config" / "gtk-3.0").mkdir(parents=True, exist_ok=True)
     (home / ".config" / "gtk-3.0" / "settings.ini").write_text(_GTK)
     (home / "run").mkdir(mode=0o700)
     shutil.copy(_HANDS, home)  # where it is, its user may not read it
@@ -171,24 +203,43 @@ def _all_of(descriptor: int) -> str:
 
 
 @asynccontextmanager
-async def desktop(shots: Path) -> AsyncIterator[Desktop]:
-    """An empty screen of 1100 by 720 pixels. At the end all that runs on it is ended, its home removed."""
-    home = _home()
+async def desktop(
+    shots: Path, overlay: Path | None = None, files: Path | None = None
+) -> AsyncIterator[Desktop]:
+    """An empty screen of 1100 by 720 pixels. At the end all that runs on it is ended, its home removed.
+
+    ``overlay``: what its programs see of the network (`world`). ``files``: what is in its home at the start.
+    """
+    home = _home(overlay, files)
+    user = pwd.getpwnam(_USER["user"]) if _USER else pwd.getpwuid(os.geteuid())
+    apart = ("/usr/bin/unshare", "--map-root-user", "--mount", "--", "/bin/sh", "-c", _OVERLAY, "sh")
+    prefix = (*apart, str(home / "world"), str(user.pw_uid), str(user.pw_gid)) if overlay else ()
     ours, theirs = socket.socketpair()
     with (shots / "desktop.log").open("ab") as log:
         server, display = await _screen(log.fileno())
         hands = await _spawn(
-            *("/usr/bin/dbus-run-session", "--", "/usr/bin/python3", _HANDS.name, str(theirs.fileno())),
+            *(
+                *prefix,
+                "/usr/bin/dbus-run-session",
+                "--",
+                "/usr/bin/python3",
+                _HANDS.name,
+                str(theirs.fileno()),
+            ),
             share=theirs.fileno(),
             group=server.pid,
             log=log.fileno(),
             cwd=home,
             env={
                 "DISPLAY": display,
+                "GSK_RENDERER": "cairo",
                 "GSETTINGS_BACKEND": "memory",
                 "HOME": str(home),
                 "LANG": "C.UTF-8",
+                "LIBGL_ALWAYS_SOFTWARE": "1",
                 "PATH": _PATH,
+                "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",
+                "QT_QUICK_BACKEND": "software",
                 "XDG_RUNTIME_DIR": str(home / "run"),
             },
         )

@@ -131,6 +131,14 @@ class Hands:
         """Presses a key, by its name in X11."""
         return Atspi.generate_keyboard_event(Gdk.keyval_from_name(key), None, Atspi.KeySynthType.SYM)
 
+    def type(self, text: str) -> bool:
+        """Types a text into what has the focus."""
+        return Atspi.generate_keyboard_event(0, text, Atspi.KeySynthType.STRING)
+
+    def point(self, x: int, y: int) -> bool:
+        """Clicks a place of the screen."""
+        return Atspi.generate_mouse_event(x, y, "b1c")
+
     def picture(self, file: str) -> bool:
         """A screenshot, as PNG, without what shows only under the mouse."""
         root = Gdk.get_default_root_window()

@@ -78,10 +78,10 @@ class Slix(ClientXMPP):  # type: ignore[misc]
         """Returns when the server has handled all that was sent before."""
         await self["xep_0199"].send_ping(self.boundjid.domain, timeout=PATIENCE)
 
-    def log_in(self, port: int, direct_tls: bool = False) -> None:
+    def log_in(self, port: int, direct_tls: bool = False, host: str = "127.0.0.1") -> None:
         """Begins to connect."""
         self.enable_direct_tls, self.enable_starttls = direct_tls, not direct_tls
-        self.connect("127.0.0.1", port)
+        self.connect(host, port)
 
 
 @asynccontextmanager
@@ -93,11 +93,12 @@ async def online(
     direct_tls: bool = False,
     available: bool = True,
     carbons: bool = False,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Slix]:
     """A client whose session has begun, with presence sent; logged out at the end."""
     client = Slix(jid, mechanism=mechanism)
     try:
-        await client.event_of("session_start", lambda: client.log_in(port, direct_tls))
+        await client.event_of("session_start", lambda: client.log_in(port, direct_tls, host))
         if carbons:
             await client["xep_0280"].enable()
         if available:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tests.conftest import RunningServer, running
 from tests.federation.world import Authority
-
-NOBODY = 65534
-CLIENTS = Path(__file__).parent / "clients" / "bin"
+from tests.interop.consoles import Poezio, home_of_nobody, lines
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +32,6 @@ def strict(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
         yield server
 
 
-def built(name: str) -> Path:
-    program = CLIENTS / name
-    assert program.exists(), f"{program} is missing: `make test` builds it (scripts/interop-clients.sh)"
-    return program
-
-
 async def logged_in(server: RunningServer, account: str) -> str:
     """The mechanism by which the account has logged in."""
     async with asyncio.timeout(30):
@@ -58,64 +46,21 @@ async def logged_in(server: RunningServer, account: str) -> str:
 
 @pytest.mark.parametrize("name", ["tokio-xmpp", "mellium"])
 async def test_clients_with_tls_exporter_log_in_by_it(
-    strict: RunningServer, authority: Authority, name: str
+    strict: RunningServer, authority: Authority, tmp_path: Path, name: str
 ) -> None:
     account = strict.add_user(name)
-    program = built(name)
-    process = await asyncio.create_subprocess_exec(
-        *(program, account, "pw", f"127.0.0.1:{strict.port}", str(authority.file)),
-        env={**os.environ, "SSL_CERT_FILE": str(authority.file)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, error = await asyncio.wait_for(process.communicate(), 40)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode == 0, error.decode()
-    assert output.decode().startswith(f"{account}/")
-    assert (await logged_in(strict, account)).endswith("-PLUS")
+    async with lines(name, tmp_path / "log", account, strict.port, authority.file, account) as client:
+        assert (await client.logged_in()).startswith(f"{account}/")
+        assert (await logged_in(strict, account)).endswith("-PLUS")
+        assert await client.end() == 0
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A folder of somebody who is not root, as whom poezio does not run."""
-    with tempfile.TemporaryDirectory() as name:
-        if os.geteuid() == 0:
-            os.chown(name, NOBODY, NOBODY)
-        yield Path(name)
-
-
-def become_nobody() -> None:
-    if os.geteuid() == 0:
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-
-
-async def test_poezio_logs_in_by_tls_unique(strict: RunningServer, authority: Authority, home: Path) -> None:
+async def test_poezio_logs_in_by_tls_unique(strict: RunningServer, authority: Authority) -> None:
     """Debian's, with slixmpp 1.8, which uses it in TLS 1.3, whatever is announced."""
     account = strict.add_user("poezio")
-    program = shutil.which("poezio")
-    assert program, "poezio is missing: `make test` installs it (debian-packages.txt)"
-    root = home / "authority.pem"
-    root.write_bytes(authority.file.read_bytes())
-    config = home / "poezio.cfg"
-    config.write_text(
-        f"[Poezio]\njid={account}\npassword=pw\ncustom_host=127.0.0.1\ncustom_port={strict.port}\n"
-        f"ca_cert_path={root}\nuse_log=false\n"
-    )
-    folders = {name: str(home) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
-    child = pexpect.spawn(
-        program,
-        ["-f", str(config)],
-        env={**folders, "PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8"},  # type: ignore[arg-type]
-        dimensions=(40, 120),
-        preexec_fn=become_nobody,
-    )
-    try:
-        reading = asyncio.create_task(asyncio.to_thread(child.read))  # or it waits for a full terminal
-        assert (await logged_in(strict, account)).endswith("-PLUS")
-    finally:
-        child.close(force=True)
-        await asyncio.gather(reading, return_exceptions=True)
+    with home_of_nobody() as home:
+        client = Poezio(home, account, strict.port, account, authority.file)
+        try:
+            assert (await logged_in(strict, account)).endswith("-PLUS")
+        finally:
+            await client.end()

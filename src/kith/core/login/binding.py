@@ -17,6 +17,9 @@ from kith.wire.jid import prepare_resource
 from kith.wire.stanza import Stanza
 
 _BIND = ns.tag(ns.BIND, "bind")
+#: QXmpp up to 1.5 (Kaidan 0.8) sends ``<resume/>`` in the namespace of stanzas. It binds a resource when it
+#: learns that the session can't be resumed; after a stream error it never comes back.
+_RESUME = (sm.RESUME, ns.tag(ns.CLIENT, "resume"))
 #: The clients of one app password may have this fraction of the sessions that an account may have.
 _APP_SHARE = 4
 
@@ -26,7 +29,7 @@ def negotiate(entrance: Entrance, stream: Visitor, account: Account, element: St
 
     Raises StreamError.
     """
-    if element.tag == sm.RESUME:
+    if element.tag in _RESUME:
         stream.work(_resume(entrance, stream, account, element))
     elif element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
         stream.sink.send([sm.failed("unexpected-request")])

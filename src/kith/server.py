@@ -42,7 +42,7 @@ from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.certificate_health import check_pair
 from kith.edge.edge import Connected, Edge
 from kith.edge.http import FrontConnection, Web
-from kith.edge.invites import InvitePages
+from kith.edge.invites import GroupLink, InvitePages
 from kith.edge.listeners import Listeners, PortError
 from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
@@ -55,6 +55,7 @@ from kith.federation.federation import Federation, make_opening, return_what_wai
 from kith.federation.incoming import IncomingStream
 from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
+from kith.groups.links import GroupLinks
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
@@ -147,7 +148,7 @@ class Server:
         self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
-        invites = InvitePages(node.domain, self._invites(), config.invites)
+        invites = InvitePages(node.domain, self._invites(), config.invites, self._group_link)
         self.web = Web(
             self.edge,
             [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],
@@ -247,6 +248,11 @@ class Server:
         await metrics.start()
         await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
         self.node.tasks.spawn(metrics.watch())
+
+    async def _group_link(self, name: str, token: str) -> GroupLink | None:
+        """What the page of a link to a group shows, or None if the link is not valid."""
+        found = await self.node.get(GroupLinks).page(name, token)
+        return GroupLink(*found) if found is not None else None
 
     def _api(self) -> API:
         """Builds the HTTP API and the parts behind it."""

@@ -1,4 +1,7 @@
-"""The landing page of invitations (XEP-0401 §4.2). It has no scripts, and nothing from other sites."""
+"""The landing pages of invitations (XEP-0401 §4.2) and of links to groups.
+
+They have no scripts, and nothing from other sites.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 import hashlib
 import html
 import io
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import NamedTuple
@@ -53,19 +57,43 @@ _HEADERS = {
 }
 
 
-class InvitePages:
-    """Serves ``/invite/TOKEN``. All invalid invitations get the same page, whatever the reason.
+class GroupLink(NamedTuple):
+    """What the page of a link to a group shows: the group's name, and the URI that opens it in an app."""
 
-    ``may_register``: whether an invitation can be used to create an account.
+    name: str
+    uri: str
+    members: int
+
+
+class InvitePages:
+    """Serves ``/invite/TOKEN`` and ``/group/NAME/TOKEN``. All that is not valid gets the same page.
+
+    ``may_register``: whether an invitation can be used to create an account. ``find_group``: finds the group
+    that a link leads to, given its name and the token.
     """
 
-    def __init__(self, domain: Domain, invites: Invites, may_register: bool) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        invites: Invites,
+        may_register: bool,
+        find_group: Callable[[str, str], Awaitable[GroupLink | None]],
+    ) -> None:
         self._domain = domain
         self._invites = invites
         self._may_register = may_register
+        self._find_group = find_group
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/invite/{token}", self._page)
+        app.router.add_get("/group/{name}/{token}", self._group_page)
+
+    async def _group_page(self, request: web.Request) -> web.Response:
+        name, token = request.match_info["name"], request.match_info["token"]
+        link = await self._find_group(name, token) if len(token) <= 64 and len(name) <= 255 else None
+        if link is None:
+            return self._response(self._bad(), 404)
+        return self._response(self._group(link, request.headers.get("User-Agent", "")), 200)
 
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
@@ -76,13 +104,15 @@ class InvitePages:
             body = self._good(token, invite, request.headers.get("User-Agent", ""))
         else:
             body = self._bad()
+        return self._response(body, 200 if invite is not None else 404)
+
+    def _response(self, body: str, status: int) -> web.Response:
         text = (
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width,initial-scale=1'>"
             f"<meta name='robots' content='noindex'><title>{html.escape(self._domain.name)}</title>"
             f"<style>{_STYLE}</style></head><body><main>{body}</main></body></html>"
         )
-        status = 200 if invite is not None else 404
         return web.Response(text=text, content_type="text/html", headers=_HEADERS, status=status)
 
     def _good(self, token: str, invite: Invite, browser: str) -> str:
@@ -106,6 +136,20 @@ class InvitePages:
             f"<section><h2>No app yet?</h2><p>Get one, then come back and press the button.</p>"
             f"{_apps(browser)}</section>"
             f"<footer>For one person, until {until.day} {until:%B %Y, %H:%M} UTC</footer>"
+        )
+
+    def _group(self, link: GroupLink, browser: str) -> str:
+        name = html.escape(link.name)
+        people = "one member" if link.members == 1 else f"{link.members} members"
+        return (
+            f"<header><div class='face' aria-hidden='true'>{html.escape(link.name[:1].upper())}</div>"
+            f"<h1>You are invited to the group <b>{name}</b></h1>"
+            f"<p>It has {people} on {html.escape(self._domain.name)}.</p></header>"
+            f"<a class='go' href='{html.escape(link.uri)}'>Open in my chat app</a>"
+            "<section class='scan'><div class='qr' role='img' aria-label='The link as a QR code'>"
+            f"{_qr(link.uri)}</div><p>Is the app on your phone? Scan this code with it.</p></section>"
+            f"<section><h2>No app yet?</h2><p>Get one, then come back and press the button.</p>"
+            f"{_apps(browser)}</section>"
         )
 
     def _bad(self) -> str:

@@ -11,11 +11,12 @@ from kith.groups.clients import GroupClients
 from kith.groups.errands import Errands
 from kith.groups.inviting import Inviting
 from kith.groups.key_requests import KeyRequests
+from kith.groups.links import GroupLinks
 from kith.groups.private import PrivateMessages
 from kith.groups.service import GroupService
 from kith.groups.voice import VoiceRequests
 
 ALL: tuple[type[Feature], ...] = (
-    *(Adding, GroupService, GroupClients, KeyRequests),
+    *(Adding, GroupService, GroupClients, GroupLinks, KeyRequests),
     *(Inviting, PrivateMessages, Errands, VoiceRequests),
 )

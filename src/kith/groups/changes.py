@@ -76,7 +76,7 @@ class Changes:
             member.jid: member.account for member in new if member.account and member.belongs
         }
         writes = [state_write(group, state), *member_writes(group, new), *memberships(group.jid, new)]
-        await self._notice(group, by, change, writes, recipients)
+        await self.tell(group, by, change, writes, recipients)
         for member in new:
             group.members.put(member)
         group.state = state
@@ -123,7 +123,7 @@ class Changes:
             state = msgspec.structs.replace(state, locked=False)
             writes.append(state_write(group, state))
         if config != was or state is not group.state:
-            await self._notice(group, by, change, writes)
+            await self.tell(group, by, change, writes)
         group.config, group.state = config, state
         self._apply_configuration(group, was)
 
@@ -172,7 +172,7 @@ class Changes:
         )
         gone = [Member(member.jid, Affiliation.NONE, member.account) for member in group.members]
         writes = [state_write(group, state), *member_writes(group, gone), *memberships(group.jid, gone)]
-        await self._notice(group, by, change, writes)
+        await self.tell(group, by, change, writes)
         before = list(group.members)
         group.state = state
         for member in before:
@@ -188,7 +188,7 @@ class Changes:
         await self.destroy(group, group.jid, Element(tag(MUC_OWNER, "destroy")))
         await self._store.delete_account(group.jid)
 
-    async def _notice(
+    async def tell(
         self,
         group: Group,
         by: str,
@@ -196,6 +196,7 @@ class Changes:
         writes: Sequence[Write],
         recipients: Mapping[str, int] | None = None,
     ) -> None:
+        """Posts a notice with documents: to all members, or to some, given by their account ids."""
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
         inner = serialize(change)
 

@@ -250,7 +250,7 @@ def _changed(config: Config, request: Element) -> Config:
             new[name] = text.strip()
     settings = request.find(_SETTINGS)
     for name, value in settings.attrib.items() if settings is not None else ():
-        if name in ("announce", "history") and value in ("true", "false"):
+        if name in ("announce", "history", "approve") and value in ("true", "false"):
             new[name] = value == "true"
         elif name in ("invite", "change") and value in (MEMBERS, ADMINS):
             new[name] = value

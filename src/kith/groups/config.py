@@ -17,7 +17,8 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     picture (`MEMBERS` or `ADMINS`). ``persistent``: it exists until it is destroyed; otherwise until the last
     occupant has left. ``archive``: messages are kept. ``private_messages``: who may send messages to one
     occupant: anyone, participants, moderators or none. ``announced``: the roles whose coming and going
-    is announced. ``history``: whether newcomers see what was said before. ``expire``: after how many
+    is announced. ``history``: whether newcomers see what was said before. ``approve``: who comes with
+    a link has to be let in by an admin. ``expire``: after how many
     seconds messages disappear; 0: they do not.
     """
 
@@ -37,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     private_messages: str = "anyone"
     announced: tuple[str, ...] = ("moderator", "participant", "visitor")
     history: bool = False
+    approve: bool = False
     expire: int = 0
     max_occupants: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from xml.etree.ElementTree import Element
 
 import msgspec
@@ -60,6 +60,8 @@ class Entering:
         self._groups = groups
         self._post = post
         self._presence = presence
+        #: Makes a member of somebody who enters with a password that is a link; set by `GroupLinks`.
+        self.let_in: Callable[[Group, JID, str], Awaitable[None]] | None = None
         self._changes = changes
         self._history = history
         self._rates = rates
@@ -139,6 +141,9 @@ class Entering:
 
     async def _enter(self, group: Group, sender: JID, stanza: Stanza, wanted: str, created: bool) -> None:
         nick = acceptable(wanted)
+        if self.let_in is not None and group.config.members_only:
+            join = stanza.child(JOIN)
+            await self.let_in(group, sender, (join.findtext(_PASSWORD) if join is not None else "") or "")
         self._check(group, sender, stanza, nick)
         await self.accept(group, sender, nick)
         role = group.role_of(group.members.affiliation(sender.bare))

@@ -30,6 +30,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     subject_at: int = 0
     destroyed: bool = False
     alternate: str = ""
+    link: str = ""
+    """The token of the link by which people come in (`kith.groups.links`), or empty."""
     locked: bool = False
     """Its owner has not configured it yet, so nobody else may enter (XEP-0045 §10.1)."""
     avatar: str = ""

@@ -103,6 +103,7 @@ class GroupService(Feature):
     ) -> None:
         self.accounts = accounts
         self.may_create = config.create_groups
+        self.address = f"{self.service}.{domain.name}"
         self._post = post
         self._figures = figures
         self._tasks = tasks
@@ -116,7 +117,7 @@ class GroupService(Feature):
         self.presence = presence = RoomPresence(post, self.messages)
         self.changes = Changes(store, clock, self.groups, poster, presence)
         history = History(store, clock, post)
-        self._entering = Entering(
+        self.entering = Entering(
             *(clock, self.groups, post, presence, self.changes, history, self.rates, config.create_groups)
         )
         self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
@@ -183,10 +184,10 @@ class GroupService(Feature):
     async def _presence(self, stanza: Stanza, sender: JID, to: JID) -> None:
         try:
             if stanza.type:
-                await self._entering.unavailable(sender, stanza, to)
+                await self.entering.unavailable(sender, stanza, to)
             else:
                 account = await self.accounts.id_of(sender)
-                await self._entering.available(sender, account or 0, stanza, to)
+                await self.entering.available(sender, account or 0, stanza, to)
         except StanzaError as error:
             self._refuse(stanza, sender, to, error)
         except Unavailable as error:
@@ -204,7 +205,7 @@ class GroupService(Feature):
         if group is None:
             return
         if is_unreachable(stanza):
-            self._entering.lost(group, client)
+            self.entering.lost(group, client)
         elif to.resource:
             self.error_to_occupant(group, client, stanza, to)
 
@@ -297,7 +298,7 @@ class GroupService(Feature):
         member = group.members.get(sender.bare)
         if member is None or member.affiliation < Affiliation.MEMBER:
             raise StanzaError("forbidden", "you are not invited")
-        await self._entering.accept(group, sender.jid, member.nick)
+        await self.entering.accept(group, sender.jid, member.nick)
 
     # -- inside -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from kith.groups.members import Affiliation, Member
 from kith.groups.names import GROUPS
 from kith.wire.ns import tag
 
-_FLAGS = ("announce", "history", "anonymous", "public")
+_FLAGS = ("announce", "approve", "history", "anonymous", "public")
 
 
 def summary(group: Group, bare: str) -> Element:

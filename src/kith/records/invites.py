@@ -65,14 +65,19 @@ def uri(domain: str, token: str, invite: Invite) -> str:
     return f"xmpp:{account}?register;preauth={token}"
 
 
-def page_url(config: Config, token: str) -> str:
-    """The URL of the landing page for people."""
+def base_url(config: Config) -> str:
+    """The beginning of the URLs of the server's pages, without a slash at the end."""
     base = config.public_url.rstrip("/")
     if not base:
         port = "" if config.https_port == 443 else f":{config.https_port}"
         secure = bool(config.https_port)
         base = f"https://{config.domain}{port}" if secure else f"http://{config.domain}:{config.http_port}"
-    return f"{base}/invite/{token}"
+    return base
+
+
+def page_url(config: Config, token: str) -> str:
+    """The URL of the landing page for people."""
+    return f"{base_url(config)}/invite/{token}"
 
 
 class Invites:

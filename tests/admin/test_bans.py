@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
 import pytest
@@ -396,3 +397,15 @@ async def test_an_account_is_removed_for_good_in_one_step(named: RunningServer) 
     assert condition(await register(named, "gone")) == "forbidden"
     await asyncio.to_thread(named.kith, "user", "unban", "gone")
     assert (await register(named, "gone")).get("type") == "result"
+
+
+async def test_an_app_says_why_an_account_is_not_let_in(named: RunningServer, tmp_path: Path) -> None:
+    named.add_user("jan")
+    operator = Operator(named)
+    await operator.done("PUT", "/people/jan/suspension", {"reason": "Please call us."})
+    (tmp_path / "password").write_text("pw\n")
+    login = ("--jid", "jan@localhost", "--password-file", str(tmp_path / "password"), "--insecure")
+    place = ("--host", "localhost", "--port", str(named.port), "--data", str(tmp_path / "app"))
+    sent = await asyncio.to_thread(named.kith, "send", "ivy@localhost", "hello", *login, *place, check=False)
+    assert "the server does not let this account in. Please call us." in sent.stderr
+    assert sent.returncode == 1

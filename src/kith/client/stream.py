@@ -280,6 +280,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             if condition == "temporary-auth-failure":
                 self.abort()
                 return
+            if condition == "account-disabled":
+                self.failure = _disabled(credential.address, xml.findtext(f"{{{SASL2}}}text") or "")
+                self.abort()
+                return
             self.failure = LoginFailed(
                 f"{credential.address}: this device is not logged in any more. Log in again with: kith login"
             )
@@ -316,7 +320,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
 
     def _on_refused_login(self, failure: Any) -> None:
         text = failure["text"] or ""
-        if failure["condition"] in ("not-authorized", "credentials-expired", "account-disabled"):
+        if failure["condition"] == "account-disabled":
+            self.failure = _disabled(self.requested_jid.bare, text)
+            self.plugin["feature_mechanisms"].mech_list = set()
+        elif failure["condition"] in ("not-authorized", "credentials-expired"):
             self.failure = LoginFailed(
                 f"{self.requested_jid.bare}: the server does not accept this address and password."
                 + (f" ({text})" if text else "")
@@ -355,3 +362,8 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             except IqError:
                 pass  # an error is an answer as well
             return True
+
+
+def _disabled(address: str, text: str) -> LoginFailed:
+    """The error for an account that an operator has suspended or banned (RFC 6120 §6.5.1)."""
+    return LoginFailed(f"{address}: the server does not let this account in. {text}".rstrip())

@@ -9,6 +9,7 @@ from kith.core.hooks.feature import Feature
 from kith.groups.adding import Adding
 from kith.groups.clients import GroupClients
 from kith.groups.errands import Errands
+from kith.groups.expiry import GroupExpiry
 from kith.groups.inviting import Inviting
 from kith.groups.key_requests import KeyRequests
 from kith.groups.links import GroupLinks
@@ -17,6 +18,6 @@ from kith.groups.service import GroupService
 from kith.groups.voice import VoiceRequests
 
 ALL: tuple[type[Feature], ...] = (
-    *(Adding, GroupService, GroupClients, GroupLinks, KeyRequests),
+    *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests),
     *(Inviting, PrivateMessages, Errands, VoiceRequests),
 )

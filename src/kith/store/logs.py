@@ -142,6 +142,8 @@ class Logs(Database):
 
     async def expire_shared(self, now: int) -> int:
         """Works in small transactions, so that other writes get their turn."""
+        if not await self._read(lambda connection: shared.is_due(connection, now)):
+            return 0
 
         def write(connection: sqlite3.Connection) -> int:
             groups = shared.due(connection, now, _ROWS)

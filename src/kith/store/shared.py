@@ -133,6 +133,11 @@ def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int
     return False
 
 
+def is_due(connection: sqlite3.Connection, now: int) -> bool:
+    """Whether the time of a message is over."""
+    return connection.execute("SELECT 1 FROM expiry WHERE at <= ? LIMIT 1", (now,)).fetchone() is not None
+
+
 def due(connection: sqlite3.Connection, now: int, rows: int) -> dict[int, list[int]]:
     """Removes at most ``rows`` entries from the table of expiry. Returns their ids, by group."""
     found = connection.execute(

@@ -36,7 +36,7 @@ export interface Device {
   created: Time
   last_seen: Time
   online: boolean
-  /** The name of the app password that it uses; empty: none. */
+  /** The id of the app password that it has logged in with; empty: none. */
   app_password: string
 }
 
@@ -50,11 +50,13 @@ export interface AppPassword {
 
 export interface Session {
   resource: string
+  /** The id of its device; empty: it has none. */
   device: string
   /** The network address. */
   address: string
   connected: boolean
-  software: string
+  /** Whether it gets messages. */
+  available: boolean
 }
 
 export interface PersonDetails extends Person {
@@ -77,8 +79,6 @@ export interface PersonDetails extends Person {
   /** How many reports there are about them. */
   reports: number
   bans: Ban[]
-  /** Undefined: this server can't trace. */
-  tracing_until?: Time
   moved_from: string[]
 }
 
@@ -97,8 +97,6 @@ export interface Ban {
   made: Time
   by: string
   until: Time
-  /** How many accounts it applies to. Some servers don't count them. */
-  people?: number
 }
 
 export interface NewBan {
@@ -174,7 +172,7 @@ export interface Health {
   bans: number
 }
 
-export type MessageState = 'delivered' | 'handed' | 'waiting' | 'outgoing' | 'sent' | 'bounced'
+export type MessageState = 'delivered' | 'handed' | 'waiting' | 'outgoing' | 'sent' | 'gone' | 'bounced'
 
 export interface TracedMessage {
   id: string
@@ -182,11 +180,12 @@ export interface TracedMessage {
   time: Time
   peer: string
   direction: 'in' | 'out'
-  kind: string
+  /** RFC 6121 §5.2.2. */
+  type: string
+  what: 'text' | 'encrypted' | 'receipt' | 'marker' | 'error' | 'other'
   bytes: number
-  encrypted: boolean
   state: MessageState
-  devices: { device: string; name: string; state: 'handed' | 'acknowledged' }[]
+  devices: { resource: string; device: string; name: string; state: 'handed' | 'acknowledged' }[]
   error: string
 }
 
@@ -196,7 +195,8 @@ export interface Trace {
   messages: TracedMessage[]
   events: {
     at: Time
-    what: string
+    what: 'received' | 'refused' | 'handed' | 'acknowledged'
+    resource: string
     device: string
     message_id: string
     id: string

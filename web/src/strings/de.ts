@@ -421,6 +421,8 @@ export const de: Texts = {
     'Hier steht, welche Versionen du benutzt, und nichts über dich, deine Chats oder Kontakte. Schreib dazu, was du getan, was du erwartet hast und was geschehen ist, und schick es denen, die deinen Server betreiben.',
   'about.report.copy': 'Kopieren',
   'about.report.open': 'Liste der Probleme öffnen',
+  'about.admin': 'Verwaltung',
+  'about.admin.sub': 'Du betreibst diesen Server',
   'about.versions': 'Versionen',
   'about.app': 'App',
   'about.source': 'Quelltext',

@@ -409,6 +409,8 @@ export const en = {
     'This says which versions you use, and nothing of you, your chats or your contacts. Add what you did, what you expected and what happened, and send it to whoever runs your server.',
   'about.report.copy': 'Copy',
   'about.report.open': 'Open the list of problems',
+  'about.admin': 'Administration',
+  'about.admin.sub': 'You are an operator of this server',
   'about.versions': 'Versions',
   'about.app': 'App',
   'about.source': 'Source code',

@@ -84,7 +84,7 @@ async def test_an_operator_finds_suspends_bans_and_removes_people(
     await desk.shows("[role=alert]:has-text('not valid')")
     await expect_sound(desk, "login")
     token = await log_in(desk, "desk")
-    # it is kept for this tab, not where the chat app keeps things; and the app's worker does not know the page
+    # it is kept for this tab, not where the chat app keeps things, and the app's worker does not know it
     assert await desk.evaluate("JSON.stringify(localStorage)") == "{}"
     assert token in await desk.evaluate("JSON.stringify(sessionStorage)")
     assert "admin" not in await desk.evaluate("fetch('/sw.js').then((answer) => answer.text())")

@@ -69,7 +69,7 @@ test.each([
   ['the page for operators', adminCode, adminEn]
 ])('every text of %s is used somewhere', (_, its, texts) => {
   const all = its.map((file) => readFileSync(join(SOURCE, file), 'utf8')).join('\n')
-  const made = [...all.matchAll(/(?:t\(|key = )`([\w.-]*)\$\{/g)].flatMap((match) => match[1] || [])
+  const made = [...all.matchAll(/`([\w-]+\.[\w.-]*)\$\{/g)].flatMap((match) => match[1] || [])
   const unused = Object.keys(texts).filter(
     (key) =>
       !all.includes(`'${key}'`) && !all.includes(`"${key}"`) && !made.some((start) => key.startsWith(start))

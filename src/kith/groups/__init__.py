@@ -8,16 +8,13 @@ from __future__ import annotations
 from kith.core.hooks.feature import Feature
 from kith.groups.adding import Adding
 from kith.groups.clients import GroupClients
-from kith.groups.errands import Errands
 from kith.groups.expiry import GroupExpiry
-from kith.groups.inviting import Inviting
 from kith.groups.key_requests import KeyRequests
 from kith.groups.links import GroupLinks
-from kith.groups.private import PrivateMessages
+from kith.groups.rooms import ROOMS
 from kith.groups.service import GroupService
-from kith.groups.voice import VoiceRequests
 
 ALL: tuple[type[Feature], ...] = (
     *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests),
-    *(Inviting, PrivateMessages, Errands, VoiceRequests),
+    *ROOMS,
 )

@@ -16,6 +16,7 @@ from kith.core.log.envelope import stanza_id
 from kith.groups.config import Config
 from kith.groups.group import Group, State
 from kith.groups.groups import Groups, config_write, member_writes, memberships, state_write
+from kith.groups.index import entry_of, index_write
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
@@ -42,6 +43,8 @@ class Changes:
         self._presence = presence
         #: Called after each change of members with the group, the members as they are now, and as they were.
         self.listeners: list[Callable[[Group, Sequence[Member], Sequence[Member]], None]] = []
+        #: Called after a group was configured or destroyed.
+        self.configured: list[Callable[[Group], None]] = []
 
     async def members(self, group: Group, by: str, changed: Sequence[Member], nick: str = "") -> None:
         """Changes affiliations. ``by``: the bare address of who does it; ``nick``: the nickname.
@@ -122,10 +125,28 @@ class Changes:
         if state.locked:
             state = msgspec.structs.replace(state, locked=False)
             writes.append(state_write(group, state))
+        writes.append(index_write(group.jid, entry_of(config, state.locked)))
         if config != was or state is not group.state:
             await self.tell(group, by, change, writes)
         group.config, group.state = config, state
         self._apply_configuration(group, was)
+        for listener in self.configured:
+            listener(group)
+
+    async def card(self, group: Group, by: str, space: str, data: bytes | None, avatar: str) -> None:
+        """Changes the vCard of a group; ``avatar``: the hash of its picture, or an empty text."""
+        writes = [Write(group.id, space, "", data)]
+        state = group.state
+        change = Element(CHANGE, {"by": by, "number": str(state.number)})
+        SubElement(change, tag(GROUPS, "avatar"), {"id": avatar} if avatar else {})
+        if avatar != state.avatar:
+            state = msgspec.structs.replace(state, avatar=avatar)
+            writes.append(state_write(group, state))
+        await self.tell(group, by, change, writes)
+        group.state = state
+        self._tell(group, [104])
+        for _, client in list(group.occupants.clients()):
+            self._presence.card(group, client, gone=True)
 
     def _apply_configuration(self, group: Group, was: Config) -> None:
         """Tells occupants what has changed (XEP-0045 §10.2.1), and removes those who may not stay."""
@@ -137,10 +158,7 @@ class Changes:
             codes.append(173 if config.anonymous else 172)
         if was.archive != config.archive:
             codes.append(170 if config.archive else 171)
-        user = Element(USER)
-        user.extend(Element(STATUS, {"code": str(code)}) for code in codes)
-        attrs = {"type": "groupchat", "from": group.jid}
-        self._poster.broadcast(group, Stanza.build("message", attrs, user).to_bytes())
+        self._tell(group, codes)
         for occupant in list(group.occupants):
             affiliation = group.members.affiliation(occupant.bare)
             role = group.role_of(affiliation)
@@ -149,6 +167,13 @@ class Changes:
             elif (was.moderated, was.announce) != (config.moderated, config.announce):
                 before, occupant.role = occupant.role, role
                 self._presence.announce(group, occupant, was=before)
+
+    def _tell(self, group: Group, codes: Sequence[int]) -> None:
+        """Sends status codes to all."""
+        user = Element(USER)
+        user.extend(Element(STATUS, {"code": str(code)}) for code in codes)
+        attrs = {"type": "groupchat", "from": group.jid}
+        self._poster.broadcast(group, Stanza.build("message", attrs, user).to_bytes())
 
     async def destroy(self, group: Group, by: str, request: Element) -> None:
         """Ends a group (XEP-0045 §10.9), as ``<destroy/>`` says. Its members keep what is in their logs."""
@@ -172,6 +197,7 @@ class Changes:
         )
         gone = [Member(member.jid, Affiliation.NONE, member.account) for member in group.members]
         writes = [state_write(group, state), *member_writes(group, gone), *memberships(group.jid, gone)]
+        writes.append(index_write(group.jid, None))
         await self.tell(group, by, change, writes)
         before = list(group.members)
         group.state = state
@@ -182,6 +208,8 @@ class Changes:
         self._groups.drop(group)
         for listener in self.listeners:
             listener(group, gone, before)
+        for configured in self.configured:
+            configured(group)
 
     async def vanish(self, group: Group) -> None:
         """Ends a temporary group whose last occupant has left, with all that is stored of it."""

@@ -20,6 +20,7 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     is announced. ``history``: whether newcomers see what was said before. ``approve``: who comes with
     a link has to be let in by an admin. ``expire``: after how many
     seconds messages disappear; 0: they do not.
+    ``requests``: people may ask to become members, and admins decide.
     """
 
     name: str = ""
@@ -41,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     approve: bool = False
     expire: int = 0
     max_occupants: int = 0
+    requests: bool = False
 
     @property
     def is_open_archive(self) -> bool:

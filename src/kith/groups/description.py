@@ -12,7 +12,10 @@ from kith.groups.names import GROUPS, MUC, OCCUPANT_ID, ROOM_INFO
 from kith.wire import ns
 
 #: What the service supports.
-SERVICE = (MUC, GROUPS, ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
+SERVICE = (
+    *(MUC, f"{MUC}#stable_id", f"{MUC}#unique", GROUPS, OCCUPANT_ID),
+    *(ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM, ns.REGISTER, ns.VCARD),
+)
 #: What every group supports.
 _GROUP = (
     MUC,
@@ -24,6 +27,8 @@ _GROUP = (
     ns.MAM,
     ns.MAM_EXTENDED,
     ns.STANZA_ID,
+    ns.REGISTER,
+    ns.VCARD,
     OCCUPANT_ID,
 )
 
@@ -42,17 +47,22 @@ def features_of(group: Group) -> list[str]:
     return [*_GROUP, *found]
 
 
-def describe(group: Group) -> Sequence[Element]:
-    """The disco#info of a group: identity, features, and a form (XEP-0045 §6.4)."""
+def describe(group: Group, known: bool) -> Sequence[Element]:
+    """The disco#info of a group: identity, features, and a form (XEP-0045 §6.4).
+
+    ``known``: for somebody who may enter, and so learns what it is talking about.
+    """
     config = group.config
     name = config.name or group.address.local
     fields = [
         Field("muc#roominfo_description", (config.description,), "text-single", "Description"),
         Field("muc#roominfo_occupants", (str(len(group.occupants)),), "text-single", "Number of occupants"),
-        Field("muc#roominfo_subject", (group.state.subject,), "text-single", "Subject"),
+        Field("muc#roominfo_subject", (group.state.subject if known else "",), "text-single", "Subject"),
         Field("muc#roominfo_changesubject", ("1" if config.change == "members" else "0",), "boolean"),
         Field("muc#roomconfig_roomname", (config.name,), "text-single", "Name"),
     ]
+    if group.state.avatar:
+        fields.append(Field("muc#roominfo_avatarhash", (group.state.avatar,), "text-multi", "Avatar hash"))
     if config.language:
         fields.append(Field("muc#roominfo_lang", (config.language,), "text-single", "Language"))
     return [

@@ -82,10 +82,14 @@ class Group:
     def is_over(self) -> bool:
         """Whether the last occupant has left a group that exists only as long as there are some.
 
-        Such a group is temporary, or its creator has left without configuring it (XEP-0045 §10.1).
+        Such a group is temporary, or its creator has not configured it (XEP-0045 §10.1).
         """
-        temporary = not self.config.persistent or self.state.locked
-        return temporary and self.occupants.were_here and not len(self.occupants)
+        return self.is_temporary and self.occupants.were_here and not len(self.occupants)
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it exists only as long as somebody is there."""
+        return not self.config.persistent or self.state.locked
 
     def at(self, nick: str) -> JID:
         """The address of an occupant or member within the group."""

@@ -11,6 +11,7 @@ import msgspec
 from kith.base.clock import Clock
 from kith.groups import config as configs
 from kith.groups import group as states
+from kith.groups import index
 from kith.groups import members as affiliations
 from kith.groups.config import Config
 from kith.groups.group import Group, State
@@ -88,6 +89,8 @@ class Groups:
             (GROUP, _STATE, states.dump(state)),
             (MEMBERS, owner.jid, affiliations.dump(owner)),
         ]
+        if locked or not config.persistent:
+            await index.note(self._store, jid, index.entry_of(config, locked))  # in case of a crash
         id = await self._store.create_group(jid, documents, memberships(jid, [owner]))
         if id is None:
             return await self._create_again(jid, config, state, owner)

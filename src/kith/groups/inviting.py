@@ -24,7 +24,7 @@ from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Author
 from kith.groups.names import MUC_USER, USER
-from kith.groups.senders import GroupSender
+from kith.groups.senders import deliver
 from kith.groups.service import GroupService
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -116,13 +116,8 @@ class Inviting(Feature):
 
     async def _send(self, group: Group, to: JID, content: Element) -> None:
         """Sends a message of the group, which waits for whoever is away."""
-        attrs = {"from": group.jid, "to": str(to)}
-        stanza = Stanza.build("message", attrs, content)
-        if not self._domain.holds(to):
-            self._post.route(stanza, group.address, to)
-            return
-        sender = GroupSender(group.address, self._post)
-        await sender.until_durable(self._router.admit(sender, stanza, to))
+        stanza = Stanza.build("message", {"from": group.jid, "to": str(to)}, content)
+        await deliver(self._router, self._post, stanza, group.address, to)
 
     # -- declining ----------------------------------------------------------------------------------
 

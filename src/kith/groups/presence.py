@@ -86,11 +86,11 @@ class RoomPresence:
             if occupant is not viewer and self._is_announced(group, occupant.role, viewer):
                 self.show(group, occupant, viewer, client)
 
-    def card(self, group: Group, client: JID) -> None:
-        """Tells a client which picture the group has (XEP-0153), if it has one."""
-        if group.state.avatar:
+    def card(self, group: Group, client: JID, gone: bool = False) -> None:
+        """Tells a client which picture the group has (XEP-0153); ``gone``: also that it has none."""
+        if group.state.avatar or gone:
             update = Element(_UPDATE)
-            SubElement(update, _PHOTO).text = group.state.avatar
+            SubElement(update, _PHOTO).text = group.state.avatar or None
             stanza = Stanza.build("presence", {"from": group.jid, "to": str(client)}, update)
             self._post.route(stanza, group.address, client)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from kith.core.actors.intake import COMMITTING, Work
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.post import Post
+from kith.core.routing.router import Router
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -57,3 +58,15 @@ class GroupSender(Foreign):
             await work
         if work is COMMITTING or self._alone.is_pipelined:
             await self._alone.durable
+
+
+async def deliver(router: Router, post: Post, stanza: Stanza, sender: JID, to: JID) -> None:
+    """Sends a message in the name of a group. Somebody here who is away finds it later.
+
+    Raises StanzaError if the recipient refuses it, or does not exist.
+    """
+    if not post.domain.holds(to):
+        post.route(stanza, sender, to)
+        return
+    group = GroupSender(sender, post)
+    await group.until_durable(router.admit(group, stanza, to))

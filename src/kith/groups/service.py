@@ -28,7 +28,7 @@ from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post
 from kith.features import disco
 from kith.features.disco import Identity
-from kith.features.forms import find_form
+from kith.features.forms import Form, X, find_form
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import Pep
 from kith.groups import administration, configuration
@@ -57,6 +57,8 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
+#: The node by which somebody asks for their own nickname in a group.
+NICKNAME = "x-roomuser-item"
 _DESTROY = ns.tag(MUC_OWNER, "destroy")
 _Children = Sequence[Element]
 _T = TypeVar("_T")
@@ -124,7 +126,9 @@ class GroupService(Feature):
         self._archive = GroupArchive(store, history, assertions)
         #: What other features of groups handle: messages to a group that are not for all in it, by a child
         #: element, and messages, iqs and errors for one occupant.
-        self.to_group: dict[str, Handler] = {}
+        self.to_group: dict[str, Handler] = {X: self._submitted}
+        #: Handles forms that somebody has submitted in a message to a group, by their ``FORM_TYPE``.
+        self.forms: dict[str, Callable[[Group, Sender, Form], Work]] = {}
         self.to_occupant: Handler = _refuse
         self.iq_to_occupant: Callable[[Stanza, JID, JID], None] = _refuse_iq
         self.error_to_occupant: Callable[[Group, JID, Stanza, JID], None] = _ignore
@@ -167,6 +171,13 @@ class GroupService(Feature):
             if (handler := self.to_group.get(name)) is not None:
                 return handler(group, sender, stanza, to)
         raise StanzaError("bad-request", "a message to all is of type groupchat")
+
+    def _submitted(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        form = find_form(stanza.element)
+        handler = self.forms.get(form.form_type) if form is not None and form.type == "submit" else None
+        if form is None or handler is None:
+            raise StanzaError("bad-request", "not a form that a group takes")
+        return handler(group, sender, form)
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Takes presence, and iqs for occupants (`kith.core.routing.hosts.Host`)."""
@@ -215,12 +226,17 @@ class GroupService(Feature):
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         group = await self.load(to)
         query = iq.child(disco.INFO)
-        if query is not None and query.get("node"):
+        node = query.get("node", "") if query is not None else ""
+        if node not in ("", NICKNAME):
             raise StanzaError("item-not-found")
-        if not group.config.public and not self.is_known(group, sender) and group.config.members_only:
-            raise StanzaError("item-not-found")
+        if node:  # XEP-0045 §7.12
+            result = Element(disco.INFO, {"node": node})
+            if (member := group.members.get(sender.bare)) is not None and member.nick:
+                result.append(disco.identity(Identity("conference", "text", member.nick)))
+            return (result,)
+        self.check_may_see(group, sender)
         result = Element(disco.INFO)
-        result.extend(describe(group))
+        result.extend(describe(group, not group.config.members_only or self.is_known(group, sender)))
         return (result,)
 
     @handles_iq("get", ns.DISCO_ITEMS, "query", to="place")
@@ -339,6 +355,11 @@ class GroupService(Feature):
                 raise StanzaError("gone", address=f"xmpp:{state.alternate}?join")
             raise StanzaError("item-not-found", "there is no such group")
         return group
+
+    def check_may_see(self, group: Group, sender: Sender) -> None:
+        """A hidden group of members seems not to exist for others. Raises StanzaError."""
+        if not group.config.public and group.config.members_only and not self.is_known(group, sender):
+            raise StanzaError("item-not-found", "there is no such group")
 
     def is_known(self, group: Group, sender: Sender) -> bool:
         """Whether somebody belongs to a group, or is in it."""

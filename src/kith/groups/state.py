@@ -23,6 +23,8 @@ def summary(group: Group, bare: str) -> Element:
     }
     if group.config.name:
         attrs["name"] = group.config.name
+    if group.state.avatar:
+        attrs["avatar"] = group.state.avatar
     return Element(tag(GROUPS, "group"), attrs)
 
 

@@ -6,13 +6,12 @@ from kith.core.actors.intake import Work
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature
 from kith.core.routing.post import Post
-from kith.features.forms import Field, Form, X, build_form, find_form, to_boolean
+from kith.features.forms import Field, Form, build_form, to_boolean
 from kith.groups.group import Group
 from kith.groups.names import MUC
 from kith.groups.occupants import Occupant, Role
 from kith.groups.service import GroupService
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 REQUEST = f"{MUC}#request"
@@ -27,15 +26,12 @@ class VoiceRequests(Feature):
     def __init__(self, post: Post, groups: GroupService) -> None:
         self._post = post
         self._groups = groups
-        groups.to_group[X] = self._handle
+        groups.forms[REQUEST] = self._handle
 
-    def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        form = find_form(stanza.element)
+    def _handle(self, group: Group, sender: Sender, form: Form) -> Work:
         occupant = group.occupants.of(sender.full)
         if occupant is None:
             raise StanzaError("not-acceptable", "only occupants ask for voice")
-        if form is None or form.form_type != REQUEST or form.type != "submit":
-            raise StanzaError("bad-request", "not a request for voice")
         if _ALLOW in form.values or _NICK in form.values:
             self._approve(group, occupant, form)
         else:

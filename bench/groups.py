@@ -53,13 +53,7 @@ async def _add(owner: Peer, group: str, numbers: range) -> None:
 
 async def members(server: Server, payload: str, people: int, count: int) -> Figures:
     """All are members and online, and get messages without having entered."""
-    peers = await log_in(server.port, range(people))
-    for peer in peers:
-        await peer.say("<iq type='set' id='on'><groupchat xmlns='urn:kith:groups:0'/></iq>", b"id='on'")
-    group = await _make(server, peers[0], "members")
-    await _add(peers[0], group, range(1, people))
-    peers[0].write(f"<presence to='{group}/u0' type='unavailable'/>")
-    await asyncio.sleep(1)
+    peers, group = await _receiving(server, people)
     return await _spread(server, peers, group, payload, count)
 
 
@@ -113,6 +107,92 @@ async def _spread(server: Server, peers: list[Peer], group: str, payload: str, c
     }
 
 
+async def one_by_one(server: Server, payload: str, people: int, count: int) -> Figures:
+    """All are members and online: how long it takes until the last has a message, one after the other."""
+    peers, group = await _receiving(server, people)
+    got = 0
+    news = asyncio.Event()
+
+    def hit(found: int) -> None:
+        nonlocal got
+        got += found
+        news.set()
+
+    for peer in peers:
+        _Count(peer).hit = hit  # type: ignore[method-assign]
+    times: list[float] = []
+    cpu = server.cpu()
+    for number in range(count):
+        start, wanted = time.perf_counter(), got + people
+        peers[0].write(f"<message type='groupchat' to='{group}' id='m{number}'>{payload}</message>")
+        async with asyncio.timeout(LATE):
+            while got < wanted:
+                news.clear()
+                await news.wait()
+        times.append(time.perf_counter() - start)
+    cpu = server.cpu() - cpu
+    _hang_up(peers)
+    return {"us": cpu / count / people * 1e6, **_quantiles(times), "lost": 0}
+
+
+async def sync(server: Server, people: int, count: int) -> Figures:
+    """A device reads the whole state of a group, what has changed since, and the last 50 messages."""
+    (owner,) = await log_in(server.port, range(1))
+    group = await _make(server, owner, "sync")
+    await _add(owner, group, range(1, people))
+    for number in range(200):
+        owner.write(f"<message type='groupchat' to='{group}' id='m{number}'>{PLAIN}</message>")
+    await owner.fence()
+    (peer,) = await log_in(server.port, [1], presence=False)
+    state = f"<iq type='get' id='state' to='{group}'><group xmlns='urn:kith:groups:0' since='{{}}'/></iq>"
+    field = "<field var='{}'><value>{}</value></field>"
+    form = field.format("FORM_TYPE", "urn:xmpp:mam:2") + field.format("include-groupchat", "true")
+    page = (
+        "<iq type='set' id='page'><query xmlns='urn:xmpp:mam:2'>"
+        f"<x xmlns='jabber:x:data' type='submit'>{form}</x>"
+        "<set xmlns='http://jabber.org/protocol/rsm'><max>50</max><before/></set></query></iq>"
+    )
+    whole, since, read = [], [], []
+    sizes = [0, 0]
+    for _ in range(count):
+        for times, text, size in (
+            (whole, state.format(0), 0),
+            (since, state.format(2), 1),
+            (read, page, None),
+        ):
+            start = time.perf_counter()
+            answer = await peer.say(text, b"</iq>")
+            times.append(time.perf_counter() - start)
+            if size is not None:
+                sizes[size] = len(answer)
+    _hang_up([owner, peer])
+    return {
+        "ms": _quantiles(whole)["p50_ms"],
+        "since_ms": _quantiles(since)["p50_ms"],
+        "page_ms": _quantiles(read)["p50_ms"],
+        "bytes": sizes[0],
+        "since_bytes": sizes[1],
+        "lost": 0,
+    }
+
+
+def _quantiles(times: list[float]) -> Figures:
+    ordered = sorted(times)
+    return {"p50_ms": ordered[len(ordered) // 2] * 1e3, "p99_ms": ordered[int(len(ordered) * 0.99)] * 1e3}
+
+
+async def _receiving(server: Server, people: int) -> tuple[list[Peer], str]:
+    """People who are online, members of a group, and get its messages without having entered it."""
+    peers = await log_in(server.port, range(people))
+    for peer in peers:
+        await peer.say("<iq type='set' id='on'><groupchat xmlns='urn:kith:groups:0'/></iq>", b"id='on'")
+    group = await _make(server, peers[0], "members")
+    await _add(peers[0], group, range(1, people))
+    peers[0].write(f"<presence to='{group}/u0' type='unavailable'/>")
+    await asyncio.sleep(1)
+    return peers, group
+
+
 async def away(server: Server, payload: str, people: int, count: int) -> Figures:
     """All members are away: until a message is acknowledged, and so in all logs; one after the other."""
     (owner,) = await log_in(server.port, range(1))
@@ -134,13 +214,7 @@ async def away(server: Server, payload: str, people: int, count: int) -> Figures
     cpu = server.cpu() - cpu
     lost = await _in_logs(server, people, group, count)
     _hang_up([owner])
-    times.sort()
-    return {
-        "ms": cpu / count * 1e3,
-        "p50_ms": times[len(times) // 2] * 1e3,
-        "p99_ms": times[int(len(times) * 0.99)] * 1e3,
-        "lost": lost,
-    }
+    return {"ms": cpu / count * 1e3, **_quantiles(times), "lost": lost}
 
 
 async def _in_logs(server: Server, people: int, group: str, count: int) -> int:
@@ -189,6 +263,11 @@ def main() -> None:
             ("members", partial(members, payload=PLAIN, people=few, count=messages)),
             ("members, OMEMO", partial(members, payload=OMEMO, people=few, count=messages)),
             ("all members online", partial(members, payload=PLAIN, people=many, count=messages // 10)),
+            (
+                "one to all members online",
+                partial(one_by_one, payload=PLAIN, people=many, count=messages // 4),
+            ),
+            ("sync of a group", partial(sync, people=many, count=messages // 4)),
             ("all members away", partial(away, payload=PLAIN, people=many, count=messages // 2)),
             ("all members away, OMEMO", partial(away, payload=OMEMO, people=many, count=messages // 2)),
         ):

@@ -257,7 +257,6 @@ export const de: Texts = {
     other:
       '{count} Nachrichten sind noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.'
   },
-  'message.deleted.many': { one: '{count} gelöschte Nachricht', other: '{count} gelöschte Nachrichten' },
   'message.unreadable.short': 'Warten auf diese Nachricht',
   'message.other-method': 'Diese Nachricht ist auf eine Art verschlüsselt, die diese App nicht lesen kann.',
   'message.named-method':

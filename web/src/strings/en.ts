@@ -250,7 +250,6 @@ export const en = {
     one: '{count} message can’t be read yet. The sender’s device was asked for it again.',
     other: '{count} messages can’t be read yet. The sender’s device was asked for them again.'
   },
-  'message.deleted.many': { one: '{count} deleted message', other: '{count} deleted messages' },
   'message.unreadable.short': 'Waiting for this message',
   'message.other-method': 'This message is encrypted in a way this app can’t read.',
   'message.named-method': 'This message is encrypted in a way this app can’t read ({method}).',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Iterator
@@ -146,3 +147,60 @@ def test_a_path_that_is_too_long_for_a_socket_is_no_reason_not_to_start(tmp_path
         assert "no socket for commands" in server.log.read_text()
         server.add_user("ada")
         assert json.loads(server.kith("user", "list", "--json").stdout)["online"] is None
+
+
+def test_every_command_that_changes_something_is_in_the_audit_log(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data", registration="invite")  # its settings; it does not run
+    people, accounts = tmp_path / "people.csv", tmp_path / "ada.xml"
+    people.write_text("jid,password\nben,secret\n")
+    done = [
+        ("account.add", "user", "add", "ada", "--password", "x"),
+        ("account.password", "user", "passwd", "ada", "--password", "y"),
+        ("account.import", "user", "import", str(people)),
+        ("suspend", "user", "suspend", "ada"),
+        ("resume", "user", "resume", "ada"),
+        ("ban", "user", "ban", "+491701234567"),
+        ("unban", "user", "unban", "+49 170 1234567"),
+        ("invitation.create", "invite", "--name", "eve"),
+        ("reports.clear", "reports", "--clear"),
+        ("announce", "announce", "On Sunday, the server moves."),
+        ("trace", "trace", "ada"),
+        ("token.create", "admin", "token", "create", "web"),
+        ("token.revoke", "admin", "token", "revoke", "web"),
+        ("account.export", "user", "export", "ada", "--output", str(tmp_path / "ada.zip")),
+        ("export", "export", "ada@localhost", "--output", str(accounts)),
+        ("account.remove", "user", "remove", "ada", "--yes"),
+        ("import", "import", str(accounts)),
+    ]
+    for _, *command in done:
+        server.kith(*command)
+    log = [json.loads(line) for line in server.kith("admin", "log", "--json").stdout.splitlines()]
+    assert [entry["action"] for entry in log] == [action for action, *_ in done]
+    assert {entry["via"] for entry in log} == {"command"}
+    assert {entry["by"] for entry in log} == {pwd.getpwuid(os.getuid()).pw_name}
+
+
+async def test_one_account_is_shown_with_what_is_known_of_it(server: RunningServer) -> None:
+    person = Person(server)
+    phone = await person.register("Nokia")
+    client = await phone.online(server.port)
+    await asyncio.to_thread(server.kith, "user", "ban", "+49151*", "--new-only", "--note", "spam")
+    shown = (await asyncio.to_thread(server.kith, "user", "show", person.number)).stdout
+    for text in (
+        f"address     {person.number}@localhost\n",
+        "state       active\n",
+        "last seen   online\n",
+        f"device      {phone.login['device']}  20",
+        f"connected from 127.0.0.1, device {phone.login['device']}",
+    ):
+        assert text in shown, shown
+    client.abort()
+    await asyncio.to_thread(
+        server.kith, "user", "suspend", person.number, "--note", "evil\x1b[2J", "--days", "1"
+    )
+    shown = (await asyncio.to_thread(server.kith, "user", "show", person.number)).stdout
+    assert "state       suspended\n" in shown
+    assert "evil[2J" in shown or "evil [2J" in shown
+    assert "\x1b" not in shown
+    missing = await asyncio.to_thread(server.kith, "user", "show", "nobody", check=False)
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)

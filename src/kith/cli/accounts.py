@@ -73,6 +73,17 @@ def user_list(
     people.show(settings(config), chosen)
 
 
+@user.command("show")
+def user_show(
+    jid: Annotated[str, typer.Argument(help="The account to look at.")],
+    config: ConfigOption = None,
+) -> None:
+    """Show one account: devices, sessions, network addresses, storage, suspensions and bans."""
+    from kith.commands import person
+
+    person.show(settings(config), jid)
+
+
 @user.command("passwd")
 def user_passwd(
     jid: Annotated[str, typer.Argument(help="The account whose password to change.")],

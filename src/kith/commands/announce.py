@@ -10,6 +10,7 @@ from rich.table import Table
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
 from kith.commands.users import with_store
@@ -21,11 +22,17 @@ from kith.terminal import one_line, say
 
 def announce(config: Config, text: str, days: float) -> None:
     """Announces a text, which expires after ``days``. Ends the program if it can't be announced."""
+
+    async def add(store: Store) -> Announcement:
+        made = await _all(store).add(text, days * 86400)
+        await note(store, "announce", made.id)
+        return made
+
     try:
-        made = with_store(config, lambda store: _all(store).add(text, days * 86400))
+        made = with_store(config, add, changes=True)
     except ValueError as error:
         fail(str(error))
-    say(f"Announced ({made.id}). Who is online gets it within two seconds,")
+    say(f"Announced ({made.id}). Who is online gets it at once,")
     say(f"others when they come online until {_moment(made.expires)}.")
     say(f"To cancel it: kith announce --cancel {made.id}")
 
@@ -48,7 +55,14 @@ def show(config: Config) -> None:
 
 def cancel(config: Config, id: str) -> None:
     """Cancels an announcement. Ends the program if there is none with this id."""
-    if not with_store(config, lambda store: _all(store).cancel(id)):
+
+    async def remove(store: Store) -> bool:
+        cancelled = bool(await _all(store).cancel(id))
+        if cancelled:
+            await note(store, "announce.cancel", id)
+        return cancelled
+
+    if not with_store(config, remove, changes=True):
         fail(f"there is no announcement {id}; kith announce --list shows them")
     say("Cancelled. Nobody gets it any more. It disappears from devices that have it when they are online.")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kith.base.clock import Clock
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
@@ -46,6 +47,7 @@ def export_(config: Config, jids: list[str], everybody: bool, output: Path | Non
             elif not everybody:
                 fail(f"there is no account {jid}")
         exporter.end()
+        await note(store, "export", "all" if everybody else ", ".join(names), f"{count} accounts")
         return count, exporter.messages
 
     if to_pipe:

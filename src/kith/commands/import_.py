@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from kith.base.clock import Clock
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.folder import is_used
 from kith.commands.tables import show_table
@@ -117,6 +118,8 @@ def _run(
         async def work(store: Store) -> None:
             context = Context(store, Writes(store, not dry_run), Clock(), names, report)
             await Importer(context, merge, None if dry_run else workers).run(events)
+            if not dry_run:
+                await note(store, "import", details=f"{report.taken['accounts']} accounts")
 
         with_store(config, work, create=True)
 
@@ -133,8 +136,8 @@ def _show(report: Report, dry_run: bool) -> None:
     show_table(table)
     for (kind, reason), left in report.left.items():
         say(f"Not taken: {kind}: {one_line(reason)}: {_examples(left)}")
-    for text, note in report.notes.items():
-        say(f"Note: {one_line(text)}: {_examples(note)}")
+    for text, noted in report.notes.items():
+        say(f"Note: {one_line(text)}: {_examples(noted)}")
     if dry_run:
         say("Nothing was written. Without --dry-run, this is imported.")
 

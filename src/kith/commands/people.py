@@ -101,7 +101,7 @@ def _show(rows: Sequence[Row], storage: bool) -> None:
         facts, usage = row.facts, row.usage
         cells = [facts.jid, one_line(facts.name, 30), facts.state, _last(facts), str(len(facts.devices))]
         if storage:
-            cells += [str(usage.messages), _size(usage.message_bytes + usage.document_bytes)]
+            cells += [str(usage.messages), size_of(usage.message_bytes + usage.document_bytes)]
         table.add_row(*cells, ", ".join(row.addresses[:3]))
     show_table(table)
 
@@ -141,7 +141,8 @@ def _last(facts: Facts) -> str:
     return f"{datetime.fromtimestamp(facts.last_seen):%Y-%m-%d %H:%M}" if facts.last_seen else "never"
 
 
-def _size(count: float) -> str:
+def size_of(count: float) -> str:
+    """A number of bytes, for people."""
     for unit in _UNITS:
         if count < 1000 or unit == _UNITS[-1]:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"

@@ -6,7 +6,9 @@ import time
 
 from kith.accounts import secret
 from kith.base.randomness import Randomness
+from kith.commands.audit import note
 from kith.commands.fail import fail
+from kith.commands.users import with_store
 from kith.config import Config
 from kith.terminal import say
 
@@ -20,6 +22,7 @@ def rotate(config: Config, log_out: bool) -> None:
         generation = secret.rotate(path, Randomness(), time.time(), log_out)
     except OSError as error:
         fail(f"can't replace {path}, the old secret stays: {error.strerror}")
+    with_store(config, lambda store: note(store, "secret.rotate", details="log out" if log_out else ""))
     say(f"The secret is new (number {generation}). Restart the server, so that it is used.")
     if log_out:
         say("Then all devices have to log in again.")

@@ -1,0 +1,109 @@
+"""`kith user show`: everything that operators want to know of one account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from kith.accounts.errors import Refused
+from kith.admin.exclusions import Exclusions
+from kith.admin.live import LiveSession, LiveSessions
+from kith.admin.people import Facts, People
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.commands.fail import fail
+from kith.commands.people import size_of
+from kith.commands.running import live_sessions
+from kith.commands.users import with_store
+from kith.config import Config
+from kith.core.actors.roster import SPACE as ROSTER
+from kith.ports.store import Store, Usage
+from kith.records.bans import BanList, BanRecords
+from kith.records.moves import Moves
+from kith.records.reports import Reports
+from kith.terminal import one_line, say
+
+
+class _Person(NamedTuple):
+    facts: Facts
+    usage: Usage
+    contacts: int
+    former: list[str]
+    reports: int
+
+
+def show(config: Config, who: str) -> None:
+    """Shows one account."""
+    live = live_sessions(config)
+
+    async def read(store: Store) -> _Person:
+        record = await Exclusions(config, store, Clock(), Randomness()).account(who)
+        bans = BanList(ban for ban in await BanRecords(store).all() if not ban.is_over(Clock().now()))
+        facts = await People(config, store, live or LiveSessions()).one(record.jid, bans)
+        if facts is None:
+            raise Refused("not-found", f"there is no account {record.jid}")
+        contacts = await store.documents(record.id, ROSTER)
+        moves, reports = await Moves(store).all(), await Reports(store).all()
+        return _Person(
+            facts,
+            await store.usage(record.id),
+            sum(document.key != "" for document in contacts),
+            [old for old, move in moves.items() if move.new == record.jid],
+            sum(report.reported.partition("/")[0] == record.jid for report in reports),
+        )
+
+    try:
+        person = with_store(config, read)
+    except Refused as error:
+        fail(str(error).rstrip("."))
+    sessions = live.of_account(person.facts.jid) if live is not None else ()
+    for name, text in _lines(person, running=live is not None):
+        say(f"{name:12}{one_line(text)}")
+    for device in sorted(person.facts.devices, key=lambda device: -device.used):
+        called = device.label or device.name or device.software
+        app = " (app password)" if device.credential else ""
+        say(f"{'device':12}{device.id}  {_moment(device.used)}  {one_line(called)}{app}")
+    for session in sessions:
+        say(f"{'session':12}{one_line(_session(session))}")
+
+
+def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
+    facts, usage = person.facts, person.usage
+    yield "address", facts.jid + (" (operator)" if facts.operator else "")
+    if facts.name:
+        yield "name", facts.name
+    yield "state", facts.state
+    for ban in facts.bans:
+        until = f" until {_moment(ban.until)}" if ban.until else ""
+        yield (
+            "",
+            f"{ban.kind} {ban.value} since {_moment(ban.made)}{until}, by {ban.by}; {ban.note}".rstrip("; "),
+        )
+    if facts.online:
+        yield "last seen", "online"
+    else:
+        last = _moment(facts.last_seen) if facts.last_seen else "never"
+        yield "last seen", last if running else f"{last} (no server is running)"
+    yield "password", "of its own" if facts.password else "none (logs in by phone number)"
+    waiting = f", {usage.undelivered} of them wait for a device" if usage.undelivered else ""
+    outgoing = f", {usage.outgoing} for another server" if usage.outgoing else ""
+    total = size_of(usage.message_bytes + usage.document_bytes)
+    yield "storage", f"{total}: {usage.messages} messages{waiting}{outgoing}"
+    yield "contacts", str(person.contacts)
+    if person.reports:
+        yield "reported", f"by {person.reports}; see: kith reports"
+    if person.former:
+        yield "before", ", ".join(person.former)
+    for seen in facts.addresses:
+        yield "from", f"{seen.address}, {_moment(seen.first)} to {_moment(seen.last)}"
+
+
+def _session(session: LiveSession) -> str:
+    state = "connected from" if session.connected else "waits to be resumed, was at"
+    device = f", device {session.device}" if session.device else ""
+    return f"{session.resource}, {state} {session.address or 'an unknown address'}{device}"
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"

@@ -85,6 +85,20 @@ class Bookmarks(Feature):
         if old is None or old.payload != payload:
             await self._inside.publish(owner, account, OLD_NODE, [(CURRENT, payload)], OLD_CONFIG)
 
+    # -- for other features ------------------------------------------------------------------------
+
+    async def add(self, owner: JID, account: int, jid: str, payload: bytes) -> None:
+        """Adds the bookmark of a room, unless there is one. Raises StanzaError if there are too many."""
+        if jid not in await self._inside.items(account, NODE):
+            await self._inside.publish(owner, account, NODE, [(jid, payload)], CONFIG)
+            await self._mirror(owner, account)
+
+    async def remove(self, owner: JID, account: int, jid: str) -> None:
+        """Removes the bookmark of a room, if there is one."""
+        if jid in await self._inside.items(account, NODE):
+            await self._inside.retract(owner, account, NODE, [jid])
+            await self._mirror(owner, account)
+
     # -- both --------------------------------------------------------------------------------------
 
     async def _storage(self, account: int, urls: Iterable[Element]) -> Element:

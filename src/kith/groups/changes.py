@@ -15,14 +15,20 @@ from kith.base.clock import Clock
 from kith.core.log.envelope import stanza_id
 from kith.groups.config import Config
 from kith.groups.group import Group, State
-from kith.groups.groups import Groups, config_write, member_writes, memberships, state_write
+from kith.groups.groups import (
+    Groups,
+    config_write,
+    member_writes,
+    memberships,
+    state_write,
+)
 from kith.groups.index import entry_of, index_write
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
 from kith.groups.posting import Poster
 from kith.groups.presence import Departure, RoomPresence
-from kith.ports.store import Store, Write
+from kith.ports.store import MEMBERSHIPS, Store, Write
 from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
 from kith.wire.ns import tag
@@ -46,8 +52,17 @@ class Changes:
         #: Called after a group was configured or destroyed.
         self.configured: list[Callable[[Group], None]] = []
 
-    async def members(self, group: Group, by: str, changed: Sequence[Member], nick: str = "") -> None:
+    async def members(
+        self,
+        group: Group,
+        by: str,
+        changed: Sequence[Member],
+        nick: str = "",
+        tell_leaving: bool = True,
+    ) -> None:
         """Changes affiliations. ``by``: the bare address of who does it; ``nick``: the nickname.
+
+        ``tell_leaving``: those who leave learn of it, as long as they have an account.
 
         The number, time and author of each are set here.
         """
@@ -79,6 +94,10 @@ class Changes:
             member.jid: member.account for member in new if member.account and member.belongs
         }
         writes = [state_write(group, state), *member_writes(group, new), *memberships(group.jid, new)]
+        if not tell_leaving:
+            gone = {member.jid for member in new if not member.belongs}
+            recipients = {jid: account for jid, account in recipients.items() if jid not in gone}
+            writes = [write for write in writes if write.space != MEMBERSHIPS or write.value is not None]
         await self.tell(group, by, change, writes, recipients)
         for member in new:
             group.members.put(member)
@@ -87,6 +106,27 @@ class Changes:
             self._apply(group, member, was, nick)
         for listener in self.listeners:
             listener(group, new, before)
+
+    async def moved(self, group: Group, old: str, new: str) -> None:
+        """A member has another address now, and keeps everything else. Can be repeated."""
+        was = group.members.get(old)
+        if was is None:
+            return
+        number = group.state.number + 1
+        member = msgspec.structs.replace(was, jid=new, number=number, by=new)
+        change = Element(CHANGE, {"by": new, "number": str(number)})
+        attrs = {"jid": new, "affiliation": was.affiliation.word, "was": was.affiliation.word, "moved": old}
+        SubElement(change, tag(GROUPS, "member"), attrs)
+        state = msgspec.structs.replace(group.state, number=number, removed=number)
+        recipients = {
+            (new if jid == old else jid): account for jid, account in group.members.recipients.items()
+        }
+        gone = Member(old, Affiliation.NONE, 0)
+        writes = [state_write(group, state), *member_writes(group, [gone, member])]
+        await self.tell(group, new, change, writes, recipients)
+        group.members.drop(old)
+        group.members.put(member)
+        group.state = state
 
     def _apply(self, group: Group, member: Member, was: Member, actor: str) -> None:
         """Changes what occupants may do, as far as that follows from a new affiliation."""

@@ -20,13 +20,12 @@ from kith.groups.adding import Adding
 from kith.groups.config import ADMINS, MEMBERS, Config
 from kith.groups.configuration import LONGEST, MAX_EXPIRE
 from kith.groups.group import Group
-from kith.groups.groups import MEMBERSHIPS
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import GROUPS
 from kith.groups.nicknames import free_nick
 from kith.groups.service import GroupService
 from kith.groups.state import summary, whole
-from kith.ports.store import DocumentStore
+from kith.ports.store import MEMBERSHIPS, DocumentStore
 from kith.wire import ns
 from kith.wire.digits import natural
 from kith.wire.errors import StanzaError

@@ -17,12 +17,10 @@ from kith.groups.config import Config
 from kith.groups.group import Group, State
 from kith.groups.members import Affiliation, Member, Members
 from kith.groups.turns import Turns
-from kith.ports.store import Store, Write
+from kith.ports.store import MEMBERSHIPS, Store, Write
 
 #: The spaces of documents of a group.
 GROUP, MEMBERS = "group", "members"
-#: The space of an account's documents that says which groups it is in; the keys are addresses.
-MEMBERSHIPS = "groups"
 _CONFIG, _STATE = "config", "state"
 #: How many members the groups in the cache have at most, together; a group counts as ten more.
 _CACHED = 50_000
@@ -39,6 +37,8 @@ class Groups:
         self._groups: OrderedDict[str, Group] = OrderedDict()
         #: The group of an address if it is in the cache, else None.
         self.get: Callable[[str], Group | None] = self._groups.get
+        #: Called with each new group and its owner.
+        self.created: list[Callable[[Group, Member], None]] = []
         self._loading: dict[str, asyncio.Future[Group | None]] = {}
 
     async def load(self, jid: str) -> Group | None:
@@ -96,6 +96,8 @@ class Groups:
             return await self._create_again(jid, config, state, owner)
         group = Group(jid, id, config, state, Members([owner]))
         self._add(group)
+        for listener in self.created:
+            listener(group, owner)
         return group
 
     async def _create_again(self, jid: str, config: Config, state: State, owner: Member) -> Group | None:
@@ -111,6 +113,8 @@ class Groups:
         await self._store.put(record.id, GROUP, _STATE, states.dump(state))
         group = Group(jid, record.id, config, state, Members([owner]))
         self._add(group)
+        for listener in self.created:
+            listener(group, owner)
         return group
 
     def _add(self, group: Group) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
+from kith.groups.bookmarks import RoomBookmarks
 from kith.groups.card import RoomCard
+from kith.groups.departures import Departures
 from kith.groups.errands import Errands
 from kith.groups.inviting import Inviting
 from kith.groups.listing import RoomList
@@ -14,5 +16,5 @@ from kith.groups.voice import VoiceRequests
 
 ROOMS: tuple[type[Feature], ...] = (
     *(Inviting, PrivateMessages, Errands, VoiceRequests),
-    *(RoomList, Requests, Registering, RoomCard),
+    *(RoomList, Requests, Registering, RoomCard, RoomBookmarks, Departures),
 )

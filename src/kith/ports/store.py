@@ -7,8 +7,10 @@ from typing import Protocol
 
 from kith.base.histogram import Commits
 from kith.ports.stored import (
+    DEPARTURES,
     INCOMING,
     ITERATIONS,
+    MEMBERSHIPS,
     OUTGOING,
     SHARED,
     UNARCHIVED,
@@ -33,8 +35,10 @@ from kith.ports.stored import (
 )
 
 __all__ = [
+    "DEPARTURES",
     "INCOMING",
     "ITERATIONS",
+    "MEMBERSHIPS",
     "OUTGOING",
     "SHARED",
     "UNARCHIVED",
@@ -100,6 +104,7 @@ class AccountStore(Protocol):
     async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
         """Deletes an account with its documents, then its log, which may take a while.
 
+        Which groups it was in is kept in documents of the server (`DEPARTURES`), in the same commit.
         ``ended`` is called in between, when the address is free. What is still in the outbox is deleted
         with the log.
         """

@@ -17,6 +17,11 @@ OUTGOING = 8  # in the outbox: the owner of the peer, another node or server, ha
 SHARED = 16
 
 
+#: The space of an account's documents that names the groups it is in, and that of the server's documents that
+#: name the groups of removed accounts, as ``ID GROUP``, until these know of it.
+MEMBERSHIPS, DEPARTURES = "groups", "departures"
+
+
 #: The number of SCRAM iterations for a new password (the minimum of RFC 7677 §4).
 ITERATIONS = 4096
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from kith.ports.store import AccountRecord, Document, Keys, Write
+from kith.ports.store import DEPARTURES, MEMBERSHIPS, AccountRecord, Document, Keys, Write
 from kith.store import shared
 from kith.store.document import document, put, write_all
 from kith.store.log import last_id
@@ -17,6 +17,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
 #: What a row of the table is.
 _ACCOUNT, _GROUP = 0, 1
+#: The owner of documents of the server itself.
+_SERVER = 0
 _JIDS = "SELECT jid FROM account WHERE kind = ? ORDER BY jid"
 
 
@@ -113,6 +115,11 @@ class Accounts(Logs):
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
             if row is None:
                 return None
+            groups = connection.execute(
+                "SELECT key FROM document WHERE account = ? AND space = ?", (row[0], MEMBERSHIPS)
+            ).fetchall()
+            for (group,) in groups:
+                put(connection, _SERVER, DEPARTURES, f"{row[0]} {group}", b"")
             connection.execute("DELETE FROM document WHERE account = ?", row)
             connection.execute("DELETE FROM account WHERE id = ?", row)
             self._accounts_changed()

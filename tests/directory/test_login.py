@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.person import until
+from tests.api.person import Device, Person, until
 from tests.conftest import RunningServer, running
 from tests.core.test_sasl2 import REQUEST, agent, by_token, once
 from tests.core.test_sasl2 import plain as by_password
@@ -204,3 +204,25 @@ def test_a_directory_that_is_down_keeps_no_server_from_starting(tmp_path: Path) 
     settings = {"ldap_url": "ldaps://127.0.0.1:1", "ldap_base": "dc=example"}
     with running(tmp_path / "data", **settings) as server:
         assert "the directory does not say who has left" not in server.log.read_text()  # nobody has joined
+
+
+async def test_a_web_app_logs_in_by_the_directory_and_says_so_when_that_is_down(
+    server: RunningServer, people: Slapd
+) -> None:
+    people.add("ivy", "of the organisation")
+    person = Person(server)
+    assert (await person.ask("GET", "/api/login")).body == {"phone": False, "password": True}
+    request = {"name": "ivy", "password": "of the organisation"}
+    people.stop()
+    try:
+        for _ in range(25):
+            answer = await person.ask("POST", "/api/login", request)
+            assert (answer.status, answer.error) == (503, "unavailable")
+    finally:
+        people.start()
+    assert (await person.ask("POST", "/api/login", request | {"password": "wrong"})).error == "wrong-password"
+    device = Device((await person.done("POST", "/api/login", request)).body)
+    client = await device.online(server.port)
+    people.remove("ivy")
+    await client.end()
+    assert (await person.ask("GET", "/api/devices", device=device)).status == 401

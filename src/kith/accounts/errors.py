@@ -47,6 +47,7 @@ REASONS = {
     "account-disabled": 403,
     "banned": 403,
     "registration-closed": 403,
+    "wrong-password": 403,
     "wrong-code": 403,
     "expired-code": 403,
     "pin-required": 403,

@@ -11,6 +11,7 @@ from kith.accounts.enrolment import Enrolment
 from kith.accounts.leaving import Leaving
 from kith.accounts.links import Links as Boxes
 from kith.accounts.moving import Moving
+from kith.accounts.password_login import PasswordLogin
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
@@ -21,18 +22,19 @@ from kith.api.credentials import Credentials
 from kith.api.description import Document
 from kith.api.devices import Devices
 from kith.api.links import Links
+from kith.api.login import PasswordLogins
 from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 
 #: Parts that the resources need in addition to those of a node (`kith.core.node`).
 API_PARTS: tuple[type[object], ...] = (
-    *(Codes, Pins, Proofs, Logins, Enrolment, Leaving, Moving, Registration),
+    *(Codes, Pins, Proofs, Logins, Enrolment, PasswordLogin, Leaving, Moving, Registration),
     *(Boxes, Discovery, People, Apps, Credentials),
 )
 #: All resources, in the order of the API's description.
 RESOURCES: tuple[type[object], ...] = (
-    *(Register, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
+    *(Register, PasswordLogins, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
 )
 
 _ABOUT = """\

@@ -18,6 +18,7 @@ const KNOWN: Partial<Record<Problem['error'], Key>> = {
   'invalid-number': 'problem.invalid-number',
   'country-not-served': 'problem.country-not-served',
   'registration-closed': 'problem.registration-closed',
+  'wrong-password': 'problem.wrong-password',
   'wrong-code': 'problem.wrong-code',
   'expired-code': 'problem.expired-code',
   'wrong-pin': 'problem.wrong-pin',

@@ -24,6 +24,7 @@ export type Reason =
   | 'too-large'
   | 'too-many'
   | 'unavailable'
+  | 'wrong-password'
   | 'wrong-code'
   | 'wrong-pin'
 
@@ -48,6 +49,12 @@ export interface NewDevice {
   software: string
   platform: string
   mechanism: 'HT-SHA-256-NONE'
+}
+
+/** What people have here: phone numbers, or names and passwords. */
+export interface Ways {
+  phone: boolean
+  password: boolean
 }
 
 export interface CodeSent {
@@ -133,6 +140,15 @@ export class Api {
   /** An empty PIN means that the person has forgotten it. */
   registerWithPin(number: string, proof: string, pin: string, device: NewDevice): Promise<Answer<Login>> {
     return this.ask('POST', '/api/register/pin', { number, proof, pin, device })
+  }
+
+  /** How people log in to this server. */
+  ways(): Promise<Answer<Ways>> {
+    return this.ask('GET', '/api/login')
+  }
+
+  loginWithPassword(name: string, password: string, device: NewDevice): Promise<Answer<Login>> {
+    return this.ask('POST', '/api/login', { name, password, device })
   }
 
   account(): Promise<Answer<Account>> {

@@ -27,6 +27,7 @@ from kith.ports.store import AccountRecord, Store
 from kith.records.bans import Ban
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
+from kith.wire.jid import JID, parse_jid, prepare_local
 
 #: How old a record of an account may be for a login to use it, in seconds.
 _FRESH = 1.0
@@ -83,6 +84,19 @@ class Entrance:
             self.outside = DirectoryLogin(directory, store, accounts).check
             # a directory has no keys for SCRAM; an offer for some accounts would disclose who has a password
             self.hashes = ()
+
+    def naming(self, user: str) -> str:
+        """The bare address for a name that somebody logs in with; empty if the name is not valid.
+
+        The name is the part before the @, or the whole address.
+        """
+        local, at, domain = user.rpartition("@")
+        try:
+            if at and parse_jid(domain) != self.domain.jid:
+                return ""
+            return JID(prepare_local(local if at else user), self.domain.name).bare
+        except ValueError:
+            return ""
 
     async def read(self, visitor: Visitor, bare: str) -> AccountRecord | None:
         """Reads the record of an account, and keeps it for the login that follows."""

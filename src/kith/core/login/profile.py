@@ -16,7 +16,6 @@ from kith.core.login.sasl import Authentication, Excluded, NotChecked, SASLError
 from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.jid import JID, parse_jid, prepare_local
 from kith.wire.serialize import escape_text
 from kith.wire.stanza import Stanza
 
@@ -153,13 +152,7 @@ class Profile:
 
     def naming(self, user: str) -> str:
         """The bare address for a name that a mechanism has sent; empty if the name is not valid."""
-        local, at, domain = user.rpartition("@")
-        try:
-            if at and parse_jid(domain) != self.entrance.domain.jid:
-                return ""
-            return JID(prepare_local(local if at else user), self.entrance.domain.name).bare
-        except ValueError:
-            return ""
+        return self.entrance.naming(user)
 
     def passed(self, account: Account) -> None:
         """Notes a successful login."""

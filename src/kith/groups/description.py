@@ -27,6 +27,8 @@ _GROUP = (
     ns.MAM,
     ns.MAM_EXTENDED,
     ns.STANZA_ID,
+    ns.RETRACT,
+    "urn:xmpp:message-moderate:1",
     ns.REGISTER,
     ns.VCARD,
     OCCUPANT_ID,

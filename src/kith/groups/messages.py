@@ -35,6 +35,9 @@ _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
 #: Elements that only the group itself adds.
 _OURS = frozenset((USER, OCCUPANT))
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
+_RETRACT = ns.tag(ns.RETRACT, "retract")
+#: How the namespaces begin by which only a group says that a moderator has retracted something.
+_MODERATED = b"urn:xmpp:message-moderate"
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
 #: In groups with more occupants, nobody is sent the markers of others.
@@ -241,8 +244,12 @@ class Messages:
 
 def cleaned(group: Group, stanza: Stanza) -> bytes:
     """The content of a message without elements by which its sender pretends to be the group."""
-    if _OURS.isdisjoint(stanza.children) and _STANZA_ID not in stanza.children:
+    suspect = _MODERATED in stanza.inner or _STANZA_ID in stanza.children
+    if not suspect and _OURS.isdisjoint(stanza.children):
         return stanza.inner
+    for child in stanza.element.findall(_RETRACT):
+        for moderated in [part for part in child if "message-moderate" in part.tag]:
+            child.remove(moderated)
     kept = [
         child
         for child in stanza.element

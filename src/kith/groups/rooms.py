@@ -9,12 +9,13 @@ from kith.groups.departures import Departures
 from kith.groups.errands import Errands
 from kith.groups.inviting import Inviting
 from kith.groups.listing import RoomList
+from kith.groups.moderation import Moderation
 from kith.groups.private import PrivateMessages
 from kith.groups.registering import Registering
 from kith.groups.requests import Requests
 from kith.groups.voice import VoiceRequests
 
 ROOMS: tuple[type[Feature], ...] = (
-    *(Inviting, PrivateMessages, Errands, VoiceRequests),
+    *(Inviting, PrivateMessages, Errands, VoiceRequests, Moderation),
     *(RoomList, Requests, Registering, RoomCard, RoomBookmarks, Departures),
 )

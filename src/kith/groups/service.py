@@ -59,6 +59,7 @@ from kith.wire.stanza import Stanza
 
 #: The node by which somebody asks for their own nickname in a group.
 NICKNAME = "x-roomuser-item"
+_RETRACT = ns.tag(ns.RETRACT, "retract")
 _DESTROY = ns.tag(MUC_OWNER, "destroy")
 _Children = Sequence[Element]
 _T = TypeVar("_T")
@@ -73,6 +74,10 @@ def _refuse(group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
 def _refuse_iq(stanza: Stanza, sender: JID, to: JID) -> None:
     if stanza.type in ("get", "set"):
         raise StanzaError("service-unavailable")
+
+
+async def _keep(group: Group, author: str, retraction: Stanza) -> None:
+    """Nobody handles retractions: they are messages like others."""
 
 
 def _ignore(group: Group, sender: JID, stanza: Stanza, to: JID) -> None:
@@ -112,7 +117,7 @@ class GroupService(Feature):
         self._turns = Turns()
         self.groups = Groups(store, clock, self._turns)
         self.rates = Rates(clock, config.group_messages_per_second)
-        poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
+        self.poster = poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
         self.devices = DeviceOwners(pep, accounts)
         self.receipts = Receipts(store, clock, accounts, tasks, privacy)
         self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts, self.rates)
@@ -130,6 +135,8 @@ class GroupService(Feature):
         #: Handles forms that somebody has submitted in a message to a group, by their ``FORM_TYPE``.
         self.forms: dict[str, Callable[[Group, Sender, Form], Work]] = {}
         self.to_occupant: Handler = _refuse
+        #: Called with the author after a retraction of a message.
+        self.retracted: Callable[[Group, str, Stanza], Coroutine[Any, Any, None]] = _keep
         self.iq_to_occupant: Callable[[Stanza, JID, JID], None] = _refuse_iq
         self.error_to_occupant: Callable[[Group, JID, Stanza, JID], None] = _ignore
 
@@ -164,7 +171,10 @@ class GroupService(Feature):
 
     def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
         if stanza.type == "groupchat" and not to.resource:
-            return self.messages.admit(group, sender, stanza)
+            work = self.messages.admit(group, sender, stanza)
+            if _RETRACT in stanza.children and work is not LATER:
+                self.later(to.bare, lambda: self.retracted(group, sender.bare, stanza))
+            return work
         if to.resource:
             return self.to_occupant(group, sender, stanza, to)
         for name in stanza.children:

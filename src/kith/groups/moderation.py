@@ -1,0 +1,126 @@
+"""Messages that are taken back: by their authors (XEP-0424), or by moderators (XEP-0425).
+
+A tombstone replaces the message in the archive of the group and in the logs of all members, so nobody reads
+it there any more. That it was taken back is a message of its own, which devices that have it already act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.base.clock import Clock
+from kith.base.ids import from_text, stamp
+from kith.core.actors.sender import Sender
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.log.envelope import stanza_id
+from kith.groups.group import Group
+from kith.groups.names import OCCUPANT, USER
+from kith.groups.occupants import Role
+from kith.groups.service import GroupService
+from kith.ports.store import Entry, LogQuery, LogStore
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.serialize import attributes, serialize
+from kith.wire.stanza import LANG, Stanza
+
+MODERATION = "urn:xmpp:message-moderate:1"
+_MODERATE, _MODERATED, _REASON = (ns.tag(MODERATION, name) for name in ("moderate", "moderated", "reason"))
+_RETRACT, _RETRACTED, _RETRACT_REASON = (
+    ns.tag(ns.RETRACT, name) for name in ("retract", "retracted", "reason")
+)
+_MAX_REASON = 1000
+#: What a tombstone keeps of a message: who has written it, and its id.
+_KEPT = frozenset((USER, OCCUPANT, ns.tag(ns.STANZA_ID, "stanza-id")))
+_HEAD = ("from", "type", "id", LANG)
+
+
+class Moderation(Feature):
+    """Replaces messages by tombstones."""
+
+    service = "groups"
+
+    def __init__(self, store: LogStore, clock: Clock, groups: GroupService) -> None:
+        self._store = store
+        self._clock = clock
+        self._groups = groups
+        groups.retracted = self._retracted
+
+    # -- by moderators ------------------------------------------------------------------------------
+
+    @handles_iq("set", MODERATION, "moderate", to="place")
+    async def moderate(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """Takes back a message of somebody else. The same request again is harmless."""
+        request = iq.child(_MODERATE)
+        assert request is not None
+        if request.find(_RETRACT) is None:
+            raise StanzaError("bad-request", "only retraction is possible")
+        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, request))
+        return ()
+
+    async def _moderate(self, group: Group, sender: Sender, request: Element) -> None:
+        author = self._groups.messages.author_of(group, sender)
+        if author is None or author.role is not Role.MODERATOR:
+            raise StanzaError("forbidden", "only moderators take back what others have said")
+        entry = await self._find(group, request.get("id", ""), None)
+        if entry is None:
+            raise StanzaError("item-not-found", "there is no such message")
+        at = group.at(author.nick)
+        moderated = Element(_MODERATED, {"by": str(at)})
+        id = self._groups.messages.occupant_id(group, author.bare)
+        SubElement(moderated, OCCUPANT, {"id": id})
+        reason = (request.findtext(_REASON) or request.findtext(_RETRACT_REASON) or "")[:_MAX_REASON]
+        said = [moderated]
+        if reason:
+            said.append(Element(_RETRACT_REASON))
+            said[1].text = reason
+        await self._replace(entry, said)
+        retract = Element(_RETRACT, {"id": request.get("id", "")})
+        retract.extend(said)
+        head = attributes({"from": group.jid, "type": "groupchat"}).encode()
+        inner = serialize(retract)
+
+        def make(id: int) -> bytes:
+            return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
+
+        await self._groups.poster.notice(group, make, author.bare, ())
+
+    # -- by authors ---------------------------------------------------------------------------------
+
+    async def _retracted(self, group: Group, author: str, stanza: Stanza) -> None:
+        """Somebody has sent a retraction, which the group has in its order."""
+        retract = stanza.child(_RETRACT)
+        entry = await self._find(group, retract.get("id", "") if retract is not None else "", author)
+        if entry is not None:
+            await self._replace(entry, ())
+
+    # -- both ---------------------------------------------------------------------------------------
+
+    async def _find(self, group: Group, id: str, author: str | None) -> Entry | None:
+        """A message by its stanza id; ``author``: only if it is of this bare address."""
+        try:
+            wanted = from_text(id)
+        except ValueError:
+            return None
+        await self._store.flush()
+        page = await self._store.page(LogQuery(group.id, author, ids=(wanted,), limit=1))
+        entry = page.entries[0] if page.entries else None
+        if entry is None:
+            return None
+        stanza = Stanza.from_bytes(entry.stanza)
+        # notices of the group itself stay
+        return entry if parse_jid(stanza.attrs.get("from", group.jid)).resource else None
+
+    async def _replace(self, entry: Entry, said: Sequence[Element]) -> None:
+        """Replaces a message by a tombstone, which has nothing of its content."""
+        stanza = Stanza.from_bytes(entry.stanza)
+        if _RETRACTED in stanza.children:
+            return
+        retracted = Element(_RETRACTED, {"stamp": stamp(datetime.fromtimestamp(self._clock.now(), UTC))})
+        retracted.extend(said)
+        children = [child for child in stanza.element if child.tag in _KEPT]
+        head = {name: stanza.attrs[name] for name in _HEAD if name in stanza.attrs}
+        tombstone = Stanza.build("message", head, retracted, *children)
+        await self._store.rewrite(entry.id, tombstone.to_bytes())

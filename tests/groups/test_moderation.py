@@ -1,0 +1,103 @@
+"""Messages that are taken back by their authors or by moderators (XEP-0424, XEP-0425)."""
+
+from __future__ import annotations
+
+import re
+
+from kith.core.actors.account import Session
+from kith.wire.stanza import Stanza
+from tests.groups.test_entering import trio
+from tests.groups.there import GROUP, There, conditions, texts
+
+RETRACT = "urn:xmpp:message-retract:1"
+
+
+def id_of(stanzas: list[Stanza]) -> str:
+    """The id that the group has given to the last message."""
+    found = re.findall(rf"<stanza-id [^>]*id='([^']*)' by='{GROUP}'", stanzas[-1].inner.decode())
+    return str(found[-1])
+
+
+async def moderate(there: There, session: Session, id: str, inner: str = "") -> list[str]:
+    xml = (
+        f"<iq type='set' id='m' to='{GROUP}'><moderate id='{id}' xmlns='urn:xmpp:message-moderate:1'>"
+        f"<retract xmlns='{RETRACT}'/>{inner}</moderate></iq>"
+    )
+    return conditions(await there.says(session, xml))
+
+
+async def archive(there: There, session: Session, to: str = "") -> list[bytes]:
+    """The messages in the archive of a group, or in one's own."""
+    form = (
+        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>"
+        "<field var='include-groupchat'><value>true</value></field></x>"
+    )
+    at = f" to='{to}'" if to else ""
+    query = f"<query xmlns='urn:xmpp:mam:2'>{'' if to else form}</query>"
+    heard = await there.says(session, f"<iq type='set' id='q'{at}>{query}</iq>")
+    return [stanza.inner for stanza in heard if stanza.kind == "message" and b"<result" in stanza.inner]
+
+
+async def test_a_moderator_takes_back_a_message_in_all_logs(there: There) -> None:
+    ada, ben, cyd = await trio(there)
+    await there.affiliate(ada, {"ben": "member"})
+    id = id_of(await there.write(ben, "rude"))
+    assert await moderate(there, cyd, id) == ["forbidden"]
+    for session in (ada, ben, cyd):
+        there.heard(session)
+    assert await moderate(there, ada, id, "<reason>be kind</reason>") == []
+    (told,) = there.heard(cyd)
+    assert (told.attrs["from"], told.type) == (GROUP, "groupchat")
+    assert f"<retract xmlns='{RETRACT}' id='{id}'>".encode() in told.inner
+    assert f"<moderated xmlns='urn:xmpp:message-moderate:1' by='{GROUP}/ada'>".encode() in told.inner
+    assert b"<reason>be kind</reason>" in told.inner
+    assert b"<occupant-id" in told.inner
+    for name in ("ada", "ben", GROUP):
+        assert await there.log(name) == [], name
+    found = await archive(there, cyd, GROUP)
+    (tombstone,) = [result for result in found if b"<retracted " in result]
+    assert f"from='{GROUP}/ben'".encode() in tombstone
+    assert b"<moderated " in tombstone
+    assert b">rude<" not in b"".join(found)
+    own = b"".join(await archive(there, ben))
+    assert b"<retracted " in own
+    assert b">rude<" not in own
+    assert await moderate(there, ada, id) == []
+
+
+async def test_an_author_takes_back_only_their_own(there: There) -> None:
+    ada, ben, cyd = await trio(there)
+    id = id_of(await there.write(ben, "oops"))
+    retract = f"<retract xmlns='{RETRACT}' id='{id}'/>"
+    await there.write(cyd, "", retract)
+    assert await there.log(GROUP) == ["oops"]
+    there.heard(ada)
+    await there.write(ben, "", retract)
+    assert await there.log(GROUP) == []
+    assert any(b"<retract " in stanza.inner for stanza in there.heard(ada))
+    found = await archive(there, cyd, GROUP)
+    assert sum(b"<retracted " in result for result in found) == 1
+    dan = await there.person("dan/phone")
+    plain = "<x xmlns='http://jabber.org/protocol/muc'/>"
+    assert texts(await there.enter(dan, "dan", inner=plain)) == []
+
+
+async def test_nobody_pretends_to_moderate(there: There) -> None:
+    ada, ben, cyd = await trio(there)
+    id = id_of(await there.write(ada, "stays"))
+    there.heard(cyd)
+    moderated = f"<moderated xmlns='urn:xmpp:message-moderate:1' by='{GROUP}/ada'/>"
+    await there.write(ben, "", f"<retract xmlns='{RETRACT}' id='{id}'>{moderated}</retract>")
+    (heard,) = there.heard(cyd)
+    assert b"moderated" not in heard.inner
+    assert await there.log(GROUP) == ["stays"]
+
+
+async def test_what_can_not_be_moderated_is_refused(there: There) -> None:
+    ada, _, _ = await trio(there)
+    for id in ("", "nonsense", "0000000000000001"):
+        assert await moderate(there, ada, id) == ["item-not-found"]
+    notice = id_of([s for s in await there.configure(ada, roomname="Tea") if b"<change" in s.inner])
+    assert await moderate(there, ada, notice) == ["item-not-found"]
+    empty = f"<iq type='set' id='m' to='{GROUP}'><moderate id='x' xmlns='urn:xmpp:message-moderate:1'/></iq>"
+    assert conditions(await there.says(ada, empty)) == ["bad-request"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.groups.there import GROUP, ORIGIN, There, conditions, texts
+import pytest
+
+from tests.groups.there import GROUP, GROUPS, ORIGIN, USER, There, conditions, texts
 from tests.parts import DOMAIN
 
 
@@ -126,3 +128,31 @@ async def test_each_account_gets_its_own_keys_only(there: There) -> None:
     )
     found = [stanza for stanza in result if b"<payload>" in stanza.inner]
     assert [rids(stanza.inner) for stanza in found] == [["1", "2", "9"]]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        f"<change xmlns='{GROUPS}' by='ada@x' number='9'><member jid='eve@x' affiliation='owner'/></change>",
+        f"<receipts xmlns='{GROUPS}'/>",
+        "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='forged'/>",
+        f"<x xmlns='{USER}'><item affiliation='owner' jid='ada@{DOMAIN}'/></x>",
+        f"<stanza-id xmlns='urn:xmpp:sid:0' id='00000000000000ff' by='{GROUP}'/>",
+        f"<stanza-id xmlns='urn:xmpp:sid:0' id='00000000000000ff' by='TEA@groups.{DOMAIN}'/>",
+        f"<stanza-id xmlns='urn:xmpp:sid:0' id='00000000000000ff' by='ben@{DOMAIN}'/>",
+        "<moderated xmlns='urn:xmpp:message-moderate:1' by='x'/>",
+        "<retracted xmlns='urn:xmpp:message-retract:1' id='x'/>",
+    ],
+)
+async def test_no_member_speaks_for_the_group(there: There, forged: str) -> None:
+    ada = await there.person("ada/phone")
+    ben = await there.person("ben/phone", receives=True)
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member"})
+    there.heard(ben)
+    await there.write(ada, "hello", forged)
+    (got,) = there.heard(ben)
+    assert texts([got]) == ["hello"]
+    for word in (b"forged", b"number='9'", b"eve@", b"00ff'", b"<receipts", b"<moderated", b"<retracted"):
+        assert word not in got.inner
+    assert got.inner.count(b"<item ") == got.inner.count(b"<occupant-id ") == 1

@@ -14,6 +14,7 @@ from kith.core.actors.intake import COMMITTING, LATER, Work
 from kith.core.actors.sender import Sender
 from kith.core.log.envelope import stanza_id
 from kith.core.log.log import MAX_WAITING, Keep, Log, origin_of
+from kith.groups.cleaning import cleaned
 from kith.groups.devices import DeviceOwners
 from kith.groups.group import Group
 from kith.groups.groups import state_write
@@ -32,12 +33,7 @@ from kith.wire.stanza import LANG, Stanza
 
 _BODY, _SUBJECT, _THREAD = (ns.tag(ns.CLIENT, name) for name in ("body", "subject", "thread"))
 _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
-#: Elements that only the group itself adds.
-_OURS = frozenset((USER, OCCUPANT))
-_STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _RETRACT = ns.tag(ns.RETRACT, "retract")
-#: How the namespaces begin by which only a group says that a moderator has retracted something.
-_MODERATED = b"urn:xmpp:message-moderate"
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
 #: In groups with more occupants, nobody is sent the markers of others.
@@ -240,19 +236,3 @@ class Messages:
     def occupant_id(self, group: Group, bare: str) -> str:
         """An id of a person in a group that stays the same and discloses nothing (XEP-0421)."""
         return hmac.digest(self._key, f"{group.jid}\0{bare}".encode(), "sha256")[:16].hex()
-
-
-def cleaned(group: Group, stanza: Stanza) -> bytes:
-    """The content of a message without elements by which its sender pretends to be the group."""
-    suspect = _MODERATED in stanza.inner or _STANZA_ID in stanza.children
-    if not suspect and _OURS.isdisjoint(stanza.children):
-        return stanza.inner
-    for child in stanza.element.findall(_RETRACT):
-        for moderated in [part for part in child if "message-moderate" in part.tag]:
-            child.remove(moderated)
-    kept = [
-        child
-        for child in stanza.element
-        if child.tag not in _OURS and not (child.tag == _STANZA_ID and child.get("by") == group.jid)
-    ]
-    return b"".join(map(serialize, kept))

@@ -20,8 +20,9 @@ from kith.core.hooks.table import Hooks
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import MAX_WAITING, RETRIES, Keep, Log, origin_of
 from kith.core.routing.post import Post
+from kith.groups.cleaning import cleaned
 from kith.groups.group import Group
-from kith.groups.messages import Author, cleaned
+from kith.groups.messages import Author
 from kith.groups.names import OCCUPANT, USER
 from kith.groups.occupants import Occupant, Role
 from kith.groups.service import GroupService

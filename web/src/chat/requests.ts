@@ -1,4 +1,4 @@
-import { isServer } from '../local/address'
+import { abilitiesOf } from '../local/conversation'
 import type { Address, Contact, Message } from '../local/types'
 
 /** Whether somebody has written whom the user has neither accepted (`local/accepted.ts`) nor blocked. */
@@ -9,6 +9,6 @@ export function isStranger(
   messages: Message[],
   accepted: boolean
 ): boolean {
-  if (address === me || isServer(address, me) || accepted || contact?.blocked) return false
+  if (!abilitiesOf(address, me).person || accepted || contact?.blocked) return false
   return messages.some(({ mine, kind }) => !mine && kind !== 'notice')
 }

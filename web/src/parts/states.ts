@@ -2,7 +2,7 @@
  * Tables for everything that the app says about a message's encryption and delivery, about what can't be shown, and
  * about presence. All screens take their texts and icons from here.
  */
-import { isServer } from '../local/address'
+import { abilitiesOf, kindOf } from '../local/conversation'
 import { valueOf } from '../local/by-address'
 import type { Address, Failure, Message, Progress, SentChange } from '../local/types'
 import type { Live } from '../sync/app'
@@ -33,7 +33,7 @@ export const ENCRYPTION: Record<Encryption, Sign & { beside?: Key; long?: Key }>
 }
 
 export function encryptionOf({ kind, encrypted, untrusted, chat }: Message, me: Address): Encryption {
-  if (kind !== 'text' || isServer(chat, me)) return 'nothing'
+  if (kind !== 'text' || !abilitiesOf(chat, me).encrypts) return 'nothing'
   if (untrusted !== undefined) return 'untrusted'
   return encrypted ? 'encrypted' : 'plain'
 }
@@ -161,8 +161,8 @@ export const PRESENCE = {
 } satisfies Record<There, Key | undefined>
 
 export function presenceOf(address: Address, me: Address, live: Live): There {
-  if (address === me) return 'notes'
-  if (isServer(address, me)) return 'server'
+  const kind = kindOf(address, me)
+  if (kind !== 'person') return kind
   if (valueOf(live.typing, address) !== undefined) return 'typing'
   const there = valueOf(live.present, address)
   if (there === 'online' || there === 'away') return there

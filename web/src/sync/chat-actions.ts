@@ -1,6 +1,6 @@
 /** Actions of the user on whole chats: reading, settings, clearing. */
 import { isAccepted } from '../local/accepted'
-import { isServer } from '../local/address'
+import { abilitiesOf } from '../local/conversation'
 import { newChat, setNow } from '../local/chat'
 import { readTo, updateChat } from '../local/chats'
 import { forget } from '../local/deletion'
@@ -25,7 +25,9 @@ export class ChatActions {
       // Servers need no markers; strangers and blocked people get none
       const blocked = (await this.on.db.contacts.get(address))?.blocked
       const told =
-        !isServer(address, this.on.me) && !blocked && (await isAccepted(this.on.db, this.on.me, address))
+        abilitiesOf(address, this.on.me).marks &&
+        !blocked &&
+        (await isAccepted(this.on.db, this.on.me, address))
       if (last && last.order > chat.readTo && told) {
         const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
         await this.on.queue(address, crypto.randomUUID(), what)
@@ -42,7 +44,7 @@ export class ChatActions {
       const chat = await this.on.db.chats.get(address)
       if (
         !chat?.readTo ||
-        isServer(address, this.on.me) ||
+        !abilitiesOf(address, this.on.me).marks ||
         !(await isAccepted(this.on.db, this.on.me, address))
       )
         return

@@ -1,5 +1,5 @@
 /** Actions of the user on existing messages. */
-import { isServer } from '../local/address'
+import { abilitiesOf } from '../local/conversation'
 import { findLast } from '../local/chats'
 import { forget } from '../local/deletion'
 import { split, STANZA_BYTES, textBytes } from '../local/length'
@@ -94,7 +94,12 @@ export class MessageActions {
   /** Pins a message in the chat, for both sides; 0 seconds unpins it. */
   async pin(key: string, seconds: number): Promise<void> {
     await this.on.about(key, async (message, work) => {
-      if (message.kind !== 'text' || isServer(message.chat, this.on.me) || isWaiting(message.order)) return
+      if (
+        message.kind !== 'text' ||
+        !abilitiesOf(message.chat, this.on.me).writes ||
+        isWaiting(message.order)
+      )
+        return
       await sendPin(this.on, work, message, seconds > 0 ? this.on.now() + seconds * 1000 : 0)
     })
   }

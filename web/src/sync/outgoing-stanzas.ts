@@ -1,6 +1,6 @@
 /** Builds the stanzas of outbox entries, encrypted for the devices known now. */
 import { type Crypto, NobodyCanRead } from '../crypto/crypto'
-import { isServer } from '../local/address'
+import { abilitiesOf } from '../local/conversation'
 import type { Database } from '../local/database'
 import type { Address, Moment, Outgoing } from '../local/types'
 import {
@@ -89,7 +89,7 @@ export class OutgoingStanzas {
 
   /** The user's name, for people who do not get it with the user's presence. */
   private async nameFor(to: Address): Promise<string> {
-    if (to === this.me || isServer(to, this.me)) return ''
+    if (!abilitiesOf(to, this.me).person) return ''
     const [me, them] = await this.db.contacts.bulkGet([this.me, to])
     const sees = them?.subscription === 'from' || them?.subscription === 'both'
     return sees ? '' : (me?.nick ?? '')

@@ -1,5 +1,5 @@
 /** The timers of disappearing messages: per chat, and the default for new chats. */
-import { isServer } from '../local/address'
+import { abilitiesOf } from '../local/conversation'
 import { updateChat } from '../local/chats'
 import { addMessage } from '../local/messages'
 import { messageKey, orderAt, orderWaiting } from '../local/order'
@@ -36,7 +36,7 @@ export class Timers {
 
   /** The user's first message in a chat sets the default timer, unless either side has set one. */
   async begin(work: Work, address: Address): Promise<void> {
-    if (address === this.on.me || isServer(address, this.on.me)) return
+    if (!abilitiesOf(address, this.on.me).startsTimer) return
     const { timerOrder, clearedTo } = await work.chat(address)
     if (timerOrder || clearedTo) return
     const seconds = (await this.on.db.fact<number>(DEFAULT_TIMER)) ?? 0

@@ -1,0 +1,10 @@
+/** The people of a conversation: what they are called in it. All components of a conversation ask this. */
+import { createContext } from 'svelte'
+import type { Address } from '../local/types'
+
+export interface Parties {
+  /** The name of whoever has written, reacted or pinned something; for the user, "You". */
+  name(address: Address): string
+}
+
+export const [parties, provideParties] = createContext<Parties>()

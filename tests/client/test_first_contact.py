@@ -72,7 +72,7 @@ async def test_a_used_prekey_is_replaced_at_once_and_kept_for_a_day(
     people: People, same_prekey: None
 ) -> None:
     bot = await people.open(people.account("bot"))
-    backend = bot._encryption._backend
+    backend = bot._encryption.backend
     assert await backend.get_num_visible_pre_keys() == kept.PRE_KEYS
     before = await published(bot)
     assert len(before) == kept.PRE_KEYS
@@ -224,7 +224,7 @@ async def test_a_stranger_is_not_asked_before_they_were_accepted(people: People)
 
 async def _in_old_session(client: Client, peer: str, body: str) -> None:
     """The session counts as confirmed, so that the message has no key exchange with it."""
-    backend = client._encryption._backend
+    backend = client._encryption.backend
     found = await client._encryption.sessions.get_device_information(peer)
     for device in found:
         session = await backend.load_session(peer, device.device_id)

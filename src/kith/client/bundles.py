@@ -23,12 +23,13 @@ MAX_DEVICES = 50
 class Bundles:
     """Bundles by account and device."""
 
-    __slots__ = ("_storage", "_stream", "_unavailable")
+    __slots__ = ("_held", "_storage", "_stream", "_unavailable")
 
     def __init__(self, stream: Stream, storage: Storage) -> None:
         self._stream = stream
         self._storage = storage
         self._unavailable = UnavailableBundles()
+        self._held: dict[tuple[str, int], omemo.Bundle] = {}
 
     def forget(self, peer: str | None = None) -> None:
         """Fetches may succeed again: those of a peer with a new device list, or all with a new session."""
@@ -36,6 +37,14 @@ class Bundles:
             self._unavailable.clear()
         else:
             self._unavailable.forget(peer)
+
+    def keep(self, peer: str, device: int, bundle: omemo.Bundle) -> None:
+        """Keeps a bundle that was fetched together with others, until `release`."""
+        self._held[peer, device] = bundle
+
+    def release(self) -> None:
+        """Drops what `keep` has kept, since bundles change whenever somebody begins a session."""
+        self._held.clear()
 
     async def limited(self, peer: str, devices: dict[int, str | None]) -> dict[int, str | None]:
         """At most `MAX_DEVICES` of the devices (id: label) that an account claims to have, known ones first.
@@ -56,6 +65,8 @@ class Bundles:
         A bundle without one-time prekeys, which the library refuses, is fetched and parsed here. Raises
         BundleDownloadFailed, also without a request if the last one failed a moment ago.
         """
+        if (held := self._held.get((peer, device))) is not None:
+            return held
         self._unavailable.check(peer, device)
         try:
             return await download()

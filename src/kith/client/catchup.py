@@ -30,9 +30,13 @@ class CatchUp:
     ``<stanza-id/>`` may be forged.
     """
 
-    __slots__ = ("_db", "_history", "_own", "_pages", "_stream")
+    __slots__ = ("_db", "_history", "_own", "_pages", "_stream", "_with_groups")
 
-    def __init__(self, stream: Stream, database: Database, history: History) -> None:
+    def __init__(
+        self, stream: Stream, database: Database, history: History, with_groups: Callable[[], bool]
+    ) -> None:
+        """``with_groups()``: whether the archive has messages of groups as well, which are to be read."""
+        self._with_groups = with_groups
         self._stream = stream
         self._db = database
         self._history = history
@@ -114,7 +118,8 @@ class CatchUp:
         page: list[Forwarded] = []
         self._pages[query] = page
         try:
-            iq: Any = self._stream.make_iq_set(sub=stanzas.mam_query(query, after, start, limit))
+            request = stanzas.mam_query(query, after, start, limit, self._with_groups())
+            iq: Any = self._stream.make_iq_set(sub=request)
             reply = await self._answer(iq)
         finally:
             del self._pages[query]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from xml.etree.ElementTree import Element, SubElement
 
 from kith.client import sendable
+from kith.client.answers import answer
 from kith.client.errors import ClientError, NotChangeable
 from kith.client.events import Event, MessageDeleted, MessageEdited, ReactionsChanged
+from kith.client.groups.wire import MODERATE, RETRACT
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.references import is_emoji
 from kith.client.writing import Writing
@@ -39,8 +42,13 @@ class Changing(Writing):
     async def delete(self, message: Message) -> Message:
         """Deletes one of our messages for everyone (XEP-0424). That there was one stays visible.
 
-        Returns the message as it is now, without a text. Raises NotChangeable.
+        Admins of a group delete those of others as well (XEP-0425), while they are online. Returns the
+        message as it is now, without a text. Raises NotChangeable; for those of others also NotOnline and
+        Refused.
         """
+        target = self._history.get(message.row)
+        if target.group and target.author != self.jid:
+            return await self._moderate(target)
         target = self._changeable(message)
         change = self._queue(replace(self._change(target, Kind.DELETION, ""), encrypted=False))
         deleted = self._history.set_deleted(target)
@@ -69,6 +77,20 @@ class Changing(Writing):
         await self._send_change(change, target, ReactionsChanged(reacted, by_peer=False))
         return self._history.get(target.row)
 
+    async def _moderate(self, target: Message) -> Message:
+        group, id = self._groups.find(target.peer), self._history.group_id(target)
+        if group is None or not group.belongs or not group.affiliation.manages or id is None:
+            raise NotChangeable("Only admins delete messages of others.")
+        request = Element(f"{{{MODERATE}}}moderate", id=id)
+        SubElement(request, f"{{{RETRACT}}}retract")
+        self._require_server()
+        asked = self._group_sync.request("set", target.peer, request)
+        await answer(asked, "The message could not be deleted")
+        deleted = self._history.set_deleted(target)
+        self._db.commit()
+        self._publish(MessageDeleted(deleted, target))
+        return deleted
+
     def _changeable(self, message: Message) -> Message:
         """The message as it is now. Raises NotChangeable."""
         target = self._history.get(message.row)
@@ -92,6 +114,7 @@ class Changing(Writing):
             state=State.QUEUED,
             kind=kind,
             about=target.origin or target.id,
+            author=self.jid if target.group else None,
             reply_to=target.reply_to if kind is Kind.EDIT else None,
         )
 

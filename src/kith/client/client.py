@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from kith.client.addresses import bare
 from kith.client.changing import Changing
+from kith.client.grouping import Grouping
 from kith.client.key_checks import KeyChecks
 from kith.client.message import Chat, Message, Replies
 from kith.client.people import People
+from kith.client.polling import Polling
 
 
-class Client(Changing, People, KeyChecks):
+class Client(Changing, Polling, Grouping, People, KeyChecks):
     """An account on this device. As an async context manager it connects, and stays connected.
 
     Without a ``password`` it logs in as the device that `kith login` or `kith link` has set up here.
@@ -58,12 +60,17 @@ class Client(Changing, People, KeyChecks):
             await self._arrived.wait()
 
     def history(self, peer: str, before: Message | None = None, limit: int = 50) -> list[Message]:
-        """The newest messages with a peer, or those before a message, oldest first. Reads the local copy."""
+        """The newest messages with a peer, or those before a message, oldest first. Reads the local copy.
+
+        Those of a group are in the order that is the same for all, with notices (``message.change``).
+        """
         return self._history.page(bare(peer), before, limit)
 
     def find(self, peer: str, id: str) -> Message | None:
         """The message that an id means, like `Message.reply_to`; None if it is not here."""
         peer = bare(peer)
+        if self._groups.knows(peer):
+            return self._history.group_target(peer, id)
         return self._history.target(peer, True, id) or self._history.target(peer, False, id)
 
     def search(self, text: str, limit: int = 50) -> list[Message]:
@@ -72,12 +79,20 @@ class Client(Changing, People, KeyChecks):
 
     def chats(self) -> list[Chat]:
         """All chats and contacts, the one with the newest message first."""
-        return [replace(chat, accepted=self.accepted(chat.peer)) for chat in self._history.chats()]
+        found = self._history.chats()
+        found += [
+            self._history.chat(group.jid)
+            for group in self._groups.all()
+            if group.jid not in {chat.peer for chat in found}
+        ]
+        return [self._completed(chat) for chat in found]
 
     def chat(self, peer: str) -> Chat:
         """The chat with a peer; an empty one if there is none yet."""
-        chat = self._history.chat(bare(peer))
-        return replace(chat, accepted=self.accepted(chat.peer))
+        return self._completed(self._history.chat(bare(peer)))
+
+    def _completed(self, chat: Chat) -> Chat:
+        return replace(chat, accepted=self.accepted(chat.peer), group=self._groups.find(chat.peer))
 
     def queued(self) -> int:
         """How many messages the server has not acknowledged yet."""

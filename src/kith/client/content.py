@@ -83,6 +83,8 @@ class Content:
                 return [leaf(stanzas.RETRACT, "retract", id=about)]
             case Kind.REACTION:
                 return self._reaction(message, about)
+            case _:
+                return []
 
     def _reaction(self, message: Message, about: str) -> list[Element]:
         if not message.encrypted or not message.body:

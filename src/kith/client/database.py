@@ -101,6 +101,40 @@ _MIGRATIONS = (
     """,
     # 4: changes are found by the message that they are about
     "CREATE INDEX messages_about ON messages (peer, about) WHERE about IS NOT NULL;",
+    # 5: groups
+    """
+    ALTER TABLE messages ADD COLUMN author TEXT;
+    ALTER TABLE messages ADD COLUMN place TEXT;
+    ALTER TABLE messages ADD COLUMN extra TEXT;
+    ALTER TABLE messages ADD COLUMN receipts TEXT;
+    ALTER TABLE messages ADD COLUMN number INTEGER;
+    CREATE INDEX messages_place ON messages (peer, place, row) WHERE place IS NOT NULL;
+    ALTER TABLE wanted ADD COLUMN chat TEXT NOT NULL DEFAULT '';
+    ALTER TABLE refused ADD COLUMN chat TEXT NOT NULL DEFAULT '';
+    CREATE TABLE groups (
+        jid TEXT PRIMARY KEY,
+        name TEXT NOT NULL DEFAULT '',
+        description TEXT NOT NULL DEFAULT '',
+        affiliation TEXT NOT NULL DEFAULT 'none',
+        invited INTEGER NOT NULL DEFAULT 0,
+        number INTEGER NOT NULL DEFAULT 0,
+        wanted INTEGER NOT NULL DEFAULT 0,
+        unread INTEGER NOT NULL DEFAULT 0,
+        settings TEXT NOT NULL DEFAULT '{}',
+        creator TEXT NOT NULL DEFAULT '',
+        created REAL,
+        destroyed INTEGER NOT NULL DEFAULT 0,
+        delivered TEXT NOT NULL DEFAULT '',
+        read TEXT NOT NULL DEFAULT '',
+        told TEXT NOT NULL DEFAULT ''
+    ) WITHOUT ROWID;
+    CREATE TABLE group_members (
+        chat TEXT, jid TEXT, affiliation TEXT NOT NULL, nick TEXT NOT NULL, invited INTEGER NOT NULL,
+        since REAL, by TEXT NOT NULL, joined INTEGER NOT NULL,
+        PRIMARY KEY (chat, jid)
+    ) WITHOUT ROWID;
+    CREATE INDEX group_members_jid ON group_members (jid);
+    """,
 )
 
 

@@ -29,10 +29,12 @@ class Decrypted:
     """A decrypted message.
 
     ``body`` is None if the message had only keys. ``trust`` and ``device`` are of the sender's device.
-    ``new_session``: the message started a new session with it.
+    ``new_session``: the message started a new session with it. ``key``: that of the text, with which other
+    parts of the message may be encrypted as well.
     """
 
     body: str | None
     trust: Trust
     device: int
     new_session: bool
+    key: bytes = b""

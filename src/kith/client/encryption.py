@@ -49,7 +49,7 @@ class Encryption:
 
     __slots__ = (
         *(
-            "_backend",
+            "backend",
             "_db",
             "_decided",
             "_fetched",
@@ -60,7 +60,7 @@ class Encryption:
             "_sessions",
             "_state",
         ),
-        *("_stream", "storage"),
+        *("_stream", "bundles", "storage"),
     )
 
     def __init__(
@@ -73,9 +73,10 @@ class Encryption:
         self._policy = policy
         self._key_work = key_work
         self._db = database
-        self._backend = sessions.Sessions(self.storage)
+        self.backend = sessions.Sessions(self.storage)
         self._sessions: SessionManager | None = None
-        self._state = ManagerState(Bundles(stream, self.storage))
+        self.bundles = Bundles(stream, self.storage)
+        self._state = ManagerState(self.bundles)
         self._fetched: dict[str, float] = {}
         self._decided: dict[str, tuple[int, int]] = {}
         """`KeyStorage.mark` of an account when nothing was left to decide about its devices."""
@@ -112,7 +113,7 @@ class Encryption:
         self._state.bundles.forget()
         if self._sessions is None:
             self._sessions = await make_manager(self._stream, self._plugin, self._state).create(
-                [self._backend],
+                [self.backend],
                 self.storage,
                 self._own,
                 None,
@@ -122,7 +123,7 @@ class Encryption:
             self._db.commit()
             await self._db.flush()
         self._state.opened = False
-        await self._backend.fill_up()
+        await self.backend.fill_up()
         await self._sessions.ensure_data_consistency()
         self._state.opened = True
         self._state.bundle_outdated.clear()
@@ -139,7 +140,7 @@ class Encryption:
         """Publishes the bundle as it is now. Raises what the library and the server's answers raise."""
         self._state.bundle_outdated.clear()
         this, _ = await self.sessions.get_own_device_information()
-        bundle = await self._backend.get_bundle(self._own, this.device_id)
+        bundle = await self.backend.get_bundle(self._own, this.device_id)
         self._state.opened = False
         try:
             await self.sessions._upload_bundle(bundle)
@@ -162,9 +163,9 @@ class Encryption:
 
     async def encrypt(self, peer: str, body: str) -> Element:
         """Encrypts for all trusted devices of the peer, and for our own others. Raises NotEncrypted."""
-        await self._refresh(peer)
-        await self._decide_trust(peer)
-        await self._decide_trust(self._own)
+        await self.refresh(peer)
+        await self.decide_trust(peer)
+        await self.decide_trust(self._own)
         with self._encrypting():
             try:
                 messages, _ = await self.sessions.encrypt(frozenset({peer}), {_NAMESPACE: body.encode()})
@@ -174,10 +175,17 @@ class Encryption:
         return omemo_xml.serialize(message)
 
     async def encrypt_for(self, peer: str, device: int, body: str | None, renew: bool = False) -> Element:
+        """Encrypts for one device. See `encrypt_with_key`, which returns the key as well."""
+        element, _ = await self.encrypt_with_key(peer, device, body, renew)
+        return element
+
+    async def encrypt_with_key(
+        self, peer: str, device: int, body: str | None, renew: bool = False
+    ) -> tuple[Element, bytes]:
         """Encrypts for one device of a peer, or of ours; without a body, only keys are sent.
 
-        ``renew``: with a new session. Raises NotEncrypted if that device must not or can't be written to,
-        and what the library raises.
+        Returns the element, and the key of its text. ``renew``: with a new session. Raises
+        NotEncrypted if that device must not or can't be written to, and what the library raises.
         """
         found = await self.sessions.get_device_information(peer)
         information = next((one for one in found if one.device_id == device), None)
@@ -185,17 +193,14 @@ class Encryption:
             raise NotEncrypted(f"{peer} has no device {device} any more.")
         if trust.level(information) is Trust.DISTRUSTED:
             raise NotEncrypted(f"The device {device} of {peer} is distrusted.")
-        backend = self._backend
+        backend = self.backend
         if body is None:
             content, material = await backend.encrypt_empty()
         else:
             content, material = await backend.encrypt_plaintext(body.encode())
         session = None if renew else await backend.load_session(peer, device)
         if session is None:
-            bundle = await self.sessions._download_bundle(backend.namespace, peer, device)
-            if bundle.identity_key != information.identity_key:
-                raise NotEncrypted(f"The device {device} of {peer} shows another key than before.")
-            session, sealed = await backend.build_session_active(peer, device, bundle, material)
+            session, sealed = await self.begin_session(information, material)
         else:
             sealed = await backend.encrypt_key_material(session, material)
         await backend.store_session(session)
@@ -203,7 +208,19 @@ class Encryption:
         keys = frozenset({(sealed, session.key_exchange if first else None)})
         this, _ = await self.sessions.get_own_device_information()
         message = omemo.Message(backend.namespace, self._own, this.device_id, content, keys)
-        return omemo_xml.serialize(message)
+        return omemo_xml.serialize(message), bytes(cast("Any", material).key)
+
+    async def begin_session(self, information: Any, material: Any) -> tuple[Any, Any]:
+        """Begins a session with a device (`omemo.DeviceInformation`) by which ``material`` is encrypted.
+
+        Returns the session, which is not stored yet, and the encrypted material. Raises NotEncrypted if the
+        device shows another key than before, and what the library raises.
+        """
+        peer, device = information.bare_jid, information.device_id
+        bundle = await self.sessions._download_bundle(self.backend.namespace, peer, device)
+        if bundle.identity_key != information.identity_key:
+            raise NotEncrypted(f"The device {device} of {peer} shows another key than before.")
+        return await self.backend.build_session_active(peer, device, bundle, material)
 
     # elements to text
 
@@ -214,7 +231,7 @@ class Encryption:
         try:
             key = await self._identity_key(sender, claimed)
             message = omemo_xml.parse_message(element, sender, self._own, key)
-            body, device, _ = await self.sessions.decrypt(message)
+            body, device, material = await self.sessions.decrypt(message)
         except DeviceListDownloadFailed:
             raise
         except SenderNotFound:
@@ -233,7 +250,7 @@ class Encryption:
             raise Undecryptable(f"Could not be decrypted ({name}).", no_text, claimed, True) from error
         except Exception as error:  # malformed: the library raises many kinds, for whatever a peer may send
             raise Undecryptable(f"Could not be decrypted ({type(error).__name__}).", no_text) from error
-        decisions = await self._decide_trust(sender)
+        decisions = await self.decide_trust(sender)
         level = decisions.get(device.identity_key, trust.level(device))
         this, _ = await self.sessions.get_own_device_information()
         new_session = any(
@@ -241,7 +258,7 @@ class Encryption:
             for material, exchange in message.keys
         )
         decoded = None if body is None else body.decode(errors="replace")
-        return Decrypted(decoded, level, device.device_id, new_session)
+        return Decrypted(decoded, level, device.device_id, new_session, bytes(cast("Any", material).key))
 
     async def _identity_key(self, sender: str, device: int | None) -> bytes:
         """The identity key of a sender's device. Fetches the sender's devices if it is new.
@@ -263,8 +280,8 @@ class Encryption:
     async def fingerprints(self, peer: str) -> list[Fingerprint]:
         """The keys of all known devices, active ones first. Of our own, this device comes first."""
         if peer != self._own:
-            await self._refresh(peer)
-        await self._decide_trust(peer)
+            await self.refresh(peer)
+        await self.decide_trust(peer)
         if peer == self._own:
             this, others = await self.sessions.get_own_device_information()
             return [
@@ -285,7 +302,7 @@ class Encryption:
 
     async def device_trust(self, peer: str, device: int) -> Trust | None:
         """The trust in a device; None if the account has no such device."""
-        await self._decide_trust(peer)
+        await self.decide_trust(peer)
         found = await self.sessions.get_device_information(peer)
         return next((trust.level(one) for one in found if one.device_id == device), None)
 
@@ -296,23 +313,42 @@ class Encryption:
             self._state.bundles.forget(peer)
             await update
             if self._policy.knows(peer):
-                await self._decide_trust(peer)
+                await self.decide_trust(peer)
 
         with suppress(Interrupted):  # the list comes again with the next session
             await self._key_work.run(work())
             self._db.commit()
 
-    async def _refresh(self, peer: str) -> None:
-        """Fetches the peer's device list, unless it is fresh, or the server pushes changes (XEP-0163)."""
+    def is_fresh(self, peer: str) -> bool:
+        """Whether the peer's device list is fresh, or the server pushes its changes (XEP-0163)."""
         roster = self._stream.client_roster
         pushed = roster.has_jid(peer) and roster[peer]["subscription"] in ("both", "to")
         age = time.monotonic() - self._fetched.get(peer, -1e9)
-        if age > (_FRESH_PUSHED if pushed else _FRESH):
+        return age <= (_FRESH_PUSHED if pushed else _FRESH)
+
+    async def refresh(self, peer: str) -> None:
+        """Fetches the peer's device list, unless it is fresh."""
+        if not self.is_fresh(peer):
             await self.sessions.refresh_device_list(_NAMESPACE, peer)
             if await self.sessions.get_device_information(peer):
                 self._fetched[peer] = time.monotonic()
 
-    async def _decide_trust(self, peer: str) -> dict[bytes, Trust]:
+    async def take_devices(self, peer: str, devices: dict[int, str | None]) -> None:
+        """Takes a device list of a peer that was fetched elsewhere, as device ids with labels."""
+        self.bundles.forget(peer)
+        await self.sessions.update_device_list(_NAMESPACE, peer, cast("Any", devices))
+        self._fetched[peer] = time.monotonic()
+
+    async def active_devices(self, peer: str) -> list[int]:
+        """The ids of the devices that a peer has announced, as far as they are known here."""
+        found = []
+        for id in (await self.storage.load_list(f"/devices/{peer}/list", int)).maybe([]):
+            active = (await self.storage.load_dict(f"/devices/{peer}/{id}/active", bool)).maybe({})
+            if active.get(_NAMESPACE):
+                found.append(id)
+        return found
+
+    async def decide_trust(self, peer: str) -> dict[bytes, Trust]:
         """Decides about keys that are new. Returns the decisions by identity key."""
         if self._decided.get(peer) == self.storage.mark(peer):
             return {}

@@ -116,6 +116,13 @@ class InvalidSetting(ClientError, ValueError):
     """An argument of `Client` can't be used: a malformed pin, port or proxy."""
 
 
+class NoSuchGroup(ClientError, KeyError):
+    """This device knows no group with that address."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # not in quotes, as KeyError has it
+
+
 class UnknownKey(ClientError, KeyError):
     """The peer has no device with that fingerprint."""
 

@@ -77,10 +77,23 @@ class MessageHealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Typing(Event):
-    """The peer is typing (``active``), or has stopped (XEP-0085)."""
+    """The peer is typing (``active``), or has stopped (XEP-0085). In a group: its member ``author``."""
 
     peer: str
     active: bool
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged(Event):
+    """A group has other members, another name or other settings. See `Client.group`.
+
+    ``notice``: the message in its history that says what changed, by ``notice.change``; None if the group
+    has only answered what it is.
+    """
+
+    group: str
+    notice: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)

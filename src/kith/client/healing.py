@@ -21,6 +21,8 @@ from kith.client.content import Content
 from kith.client.database import Database
 from kith.client.encryption import Encryption
 from kith.client.errors import ClientError
+from kith.client.groups.content import GroupContent
+from kith.client.groups.records import GroupRecords
 from kith.client.history import History
 from kith.client.key_work import Interrupted, KeyWork
 from kith.client.message import Message, Trust
@@ -50,6 +52,8 @@ class Healing:
             "_content",
             "_db",
             "_encryption",
+            "_group_content",
+            "_groups",
             "_history",
             "_key_work",
             "_renewals",
@@ -67,9 +71,13 @@ class Healing:
         key_work: KeyWork,
         accepted: Callable[[str], bool],
         content: Content,
+        groups: GroupRecords,
+        group_content: GroupContent,
     ) -> None:
         """``accepted(peer)`` tells whether the peer may learn that this device is online."""
         self._content = content
+        self._groups = groups
+        self._group_content = group_content
         self._stream = stream
         self._db = database
         self._history = history
@@ -89,10 +97,11 @@ class Healing:
 
     # the receiver's side
 
-    def on_unreadable(self, peer: str, device: int, id: str, renew: bool) -> bool:
+    def on_unreadable(self, peer: str, device: int, id: str, renew: bool, chat: str = "") -> bool:
         """A message of a device could not be decrypted. Returns whether it will be requested again.
 
-        An empty ``id`` only starts a new session. ``renew``: a new session is needed. The caller commits.
+        An empty ``id`` only starts a new session. ``renew``: a new session is needed. ``chat``: the group in
+        which it was sent. The caller commits.
         """
         if len(id) > _MAX_ID:
             return False
@@ -103,9 +112,9 @@ class Healing:
         if waiting >= _MAX_WANTED_OF_DEVICE or of_all >= _MAX_WANTED_OF_ACCOUNT:
             return False
         self._db.sql.execute(
-            "INSERT INTO wanted (peer, device, id, renew) VALUES (?1, ?2, ?3, ?4)"
+            "INSERT INTO wanted (peer, device, id, renew, chat) VALUES (?1, ?2, ?3, ?4, ?5)"
             " ON CONFLICT (peer, device, id) DO UPDATE SET renew = max(renew, ?4)",
-            (peer, device, id, renew),
+            (peer, device, id, renew, chat),
         )
         self._wake.set()
         return id != ""
@@ -150,21 +159,22 @@ class Healing:
     async def _work(self) -> None:
         self._db.sql.execute("DELETE FROM wanted WHERE asked BETWEEN 1 AND ?", (time.time() - _GIVE_UP,))
         rows = self._db.sql.execute(
-            "SELECT peer, device, id, renew FROM wanted WHERE asked = 0 ORDER BY rowid"
+            "SELECT peer, device, id, renew, chat FROM wanted WHERE asked = 0 ORDER BY rowid"
         ).fetchall()
-        for peer, device, id, renew in rows:
-            if not self._accepted(peer):
+        for peer, device, id, renew, chat in rows:
+            if not self._accepted(peer) and not (chat and self._groups.shared(peer)):
                 continue  # a request shows that this device is online: once they are accepted
             try:
-                await self._request(peer, device, id, bool(renew))
+                await self._request(peer, device, id, bool(renew), chat)
             except (ClientError, OMEMOException):  # the device is gone, distrusted, or without keys
                 self._db.rollback()
                 self._forget(peer, device, id)
             self._db.commit()
-        for peer, device, id in self._db.sql.execute("SELECT peer, device, id FROM refused").fetchall():
-            await self._answer_late(peer, device, id)
+        rows = self._db.sql.execute("SELECT peer, device, id, chat FROM refused").fetchall()
+        for peer, device, id, chat in rows:
+            await self._answer_late(peer, device, id, chat)
 
-    async def _request(self, peer: str, device: int, id: str, renew: bool) -> None:
+    async def _request(self, peer: str, device: int, id: str, renew: bool, chat: str) -> None:
         now = time.monotonic()
         renew = renew and now - self._renewed.get((peer, device), -_JUST_RENEWED) >= _JUST_RENEWED
         if renew and not self._renewals.allow((peer, device)):
@@ -184,7 +194,8 @@ class Healing:
             )
         self._db.commit()
         await self._db.flush()
-        request = [] if id == "" else [Element(f"{{{stanzas.RESEND}}}resend", id=id)]
+        group = {"group": chat} if chat else {}
+        request = [] if id == "" else [Element(f"{{{stanzas.RESEND}}}resend", group, id=id)]
         self._send(peer, [keys, *request, Element(f"{{{stanzas.HINTS}}}store")])
 
     def _forget(self, peer: str, device: int, id: str) -> None:
@@ -194,31 +205,45 @@ class Healing:
 
     # the sender's side
 
-    async def on_request(self, peer: str, device: int, id: str, level: Trust) -> None:
+    async def on_request(self, peer: str, device: int, id: str, level: Trust, chat: str = "") -> None:
         """A peer's device requests a message of ours, which it can't read. Raises Interrupted.
 
-        ``level`` is our trust in that device. If it is not trusted, it gets the message once it is.
+        ``level`` is our trust in that device. If it is not trusted, it gets the message once it is. ``chat``:
+        the group in which it was sent.
         """
-        message = self._history.ours(peer, id)
-        if message is None or not message.encrypted or not self._content.plaintext(message):
+        message = self._requested(peer, id, chat)
+        if message is None:
             return
         if not level.sound:
             self._db.sql.execute(
-                "INSERT OR IGNORE INTO refused SELECT ?1, ?2, ?3"
+                "INSERT OR IGNORE INTO refused SELECT ?1, ?2, ?3, ?5"
                 " WHERE (SELECT count(*) FROM refused WHERE peer = ?1) < ?4",
-                (peer, device, id, _MAX_WANTED_OF_DEVICE),
+                (peer, device, id, _MAX_WANTED_OF_DEVICE, chat),
             )
             return
-        await self._answer(message, device, id)
+        await self._answer(message, peer, device, id)
 
-    async def _answer(self, message: Message, device: int, id: str) -> None:
-        key = message.peer, device, id
+    def _requested(self, peer: str, id: str, chat: str) -> Message | None:
+        """The message that is requested, if the peer may have it: it was encrypted for them before."""
+        message = self._history.mine(chat, id) if chat else self._history.ours(peer, id)
+        if message is None or not message.encrypted or message.deleted or not self._text(message):
+            return None
+        if chat and not self._groups.was_there(chat, peer, self._history.number_of(message)):
+            return None  # nobody gets what was said before they came, or after they went
+        return message
+
+    def _text(self, message: Message) -> str | None:
+        content = self._group_content if message.group else self._content
+        return content.plaintext(message)
+
+    async def _answer(self, message: Message, peer: str, device: int, id: str) -> None:
+        key = peer, device, id
         times = self._answers.get(key, 0)
-        if times >= _MAX_TIMES or not self._resends.allow((message.peer, device)):
+        if times >= _MAX_TIMES or not self._resends.allow((peer, device)):
             return
         try:
-            encrypted = await self._key_work.run(
-                self._encryption.encrypt_for(message.peer, device, self._content.plaintext(message))
+            encrypted, secret = await self._key_work.run(
+                self._encryption.encrypt_with_key(peer, device, self._text(message))
             )
         except (ClientError, OMEMOException):
             return  # that device is gone, or has no keys
@@ -228,10 +253,13 @@ class Healing:
         self._db.commit()
         await self._db.flush()
         new = str(uuid.uuid4())
+        if message.group:
+            self._send(peer, self._group_content.resent(message, encrypted, secret, new, id), new)
+            return
         again = Element(f"{{{stanzas.RESEND}}}resent", id=id)
-        self._send(message.peer, [*self._content.elements(replace(message, id=new), encrypted), again], new)
+        self._send(peer, [*self._content.elements(replace(message, id=new), encrypted), again], new)
 
-    async def _answer_late(self, peer: str, device: int, id: str) -> None:
+    async def _answer_late(self, peer: str, device: int, id: str, chat: str) -> None:
         """Answers the request of a device that was not trusted then, if it is now."""
         level = await self._key_work.run(self._encryption.device_trust(peer, device))
         if level is None or level.sound:
@@ -239,9 +267,9 @@ class Healing:
                 "DELETE FROM refused WHERE peer = ? AND device = ? AND id = ?", (peer, device, id)
             )
             self._db.commit()
-        message = self._history.ours(peer, id)
+        message = self._requested(peer, id, chat)
         if level is not None and level.sound and message is not None:
-            await self._answer(message, device, id)
+            await self._answer(message, peer, device, id)
 
     def _send(self, peer: str, children: list[Element], id: str | None = None) -> None:
         stanza = self._stream.make_message(peer, mtype="chat")

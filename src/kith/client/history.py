@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from kith.client.chats import Chats
+from kith.client.groups.messages import GroupMessages
 from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
 #: The rows of a peer's messages (or ours to them) that an id means. In two parts, or SQLite would read the
@@ -16,7 +16,7 @@ _NAMED = (
 )
 
 
-class History(Chats):
+class History(GroupMessages):
     """Reads and writes messages and chats. Callers commit (`Database.commit`).
 
     A row is a message's place in the order of arrival on this device. Messages that change others (edits,
@@ -36,13 +36,14 @@ class History(Chats):
             return None
         cursor = self._db.sql.execute(
             "INSERT INTO messages (peer, id, origin, archive, body, incoming, here, encrypted, trust,"
-            " time, state, markable, error, digest, device, kind, about, reply, replaces)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " time, state, markable, error, digest, device, kind, about, reply, replaces, author, place,"
+            " extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(draft.peer, draft.id, draft.origin, draft.archive, draft.body),
                 *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
                 *(draft.state.value, draft.markable, draft.error, draft.digest, draft.device),
                 *(draft.kind.value, draft.about, draft.reply_to, draft.replaces),
+                *(draft.author, draft.place, draft.extra),
             ),
         )
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (draft.peer,))
@@ -54,8 +55,11 @@ class History(Chats):
             return None
         row = self._db.sql.execute(
             "SELECT row FROM messages WHERE peer = ? AND incoming = ? AND origin = ? AND body = ?"
-            " AND encrypted = ? AND kind = ? AND error IS NULL",
-            (draft.peer, draft.incoming, draft.origin, draft.body, draft.encrypted, draft.kind.value),
+            " AND encrypted = ? AND kind = ? AND error IS NULL AND author IS ?",
+            (
+                *(draft.peer, draft.incoming, draft.origin, draft.body, draft.encrypted, draft.kind.value),
+                draft.author,
+            ),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -64,13 +68,6 @@ class History(Chats):
             self._db.sql.execute(
                 "UPDATE messages SET archive = ? WHERE row = ? AND archive IS NULL", (archive, row)
             )
-
-    def get(self, row: int) -> Message:
-        """The message of a row. Raises KeyError."""
-        message = self._one("WHERE row = ?", row)
-        if message is None:
-            raise KeyError(row)
-        return message
 
     def holds(
         self, peer: str, incoming: bool, origin: str | None, archive: str | None, digest: str
@@ -185,7 +182,12 @@ class History(Chats):
     # pages
 
     def page(self, peer: str, before: Message | None = None, limit: int = 50) -> list[Message]:
-        """The newest messages with a peer, or those before a message, oldest first."""
+        """The newest messages with a peer, or those before a message, oldest first.
+
+        Those of a group are in its order, with notices.
+        """
+        if self._db.sql.execute("SELECT 1 FROM groups WHERE jid = ?", (peer,)).fetchone():
+            return self.group_page(peer, before, limit)
         if before is None:
             found = self._rows(
                 "WHERE peer = ? AND kind = 'text' ORDER BY time DESC, row DESC LIMIT ?", peer, limit
@@ -253,7 +255,8 @@ class History(Chats):
 
     def set_reactions(self, message: Message, reactions: Reactions) -> Message:
         """Replaces the reactions to a message."""
-        stored = json.dumps([reactions.ours, reactions.theirs]) if reactions else None
+        people = [reactions.people] if reactions.people else []
+        stored = json.dumps([reactions.ours, reactions.theirs, *people]) if reactions else None
         self._db.sql.execute("UPDATE messages SET reactions = ? WHERE row = ?", (stored, message.row))
         return self.get(message.row)
 

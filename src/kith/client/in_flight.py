@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from xml.etree.ElementTree import Element
 
 from kith.client import sendable
@@ -25,12 +25,14 @@ _FAILED = "The connection ended each time that it was sent"
 class Flight:
     """One stanza on its way. One of the callbacks is called, once, when its fate is known.
 
-    ``acknowledged()``: the server has it. ``failed(why)``: it was found to end connections.
+    ``acknowledged()``: the server has it. ``failed(why)``: it was found to end connections. ``stays``: it is
+    not over once it is acknowledged, and is not sent again in this session before `InFlight.settle`.
     """
 
     key: Key
     acknowledged: Callable[[], None]
     failed: Callable[[str], None]
+    stays: bool = False
 
 
 class InFlight:
@@ -45,7 +47,7 @@ class InFlight:
     """
 
     __slots__ = (
-        *("_db", "_flying", "_on_progress", "_pinging", "_progress", "_stream", "_tried"),
+        *("_db", "_flying", "_on_progress", "_pinging", "_progress", "_stanzas", "_stream", "_tried"),
         *("one_at_a_time", "stored"),
     )
 
@@ -60,6 +62,8 @@ class InFlight:
         self._progress = False
         """Whether anything was acknowledged on this connection."""
         self._flying: dict[str, Flight] = {}
+        self._stanzas: dict[str, Any] = {}
+        """The stanzas in flight, since one may follow another with the same id."""
         self._tried: set[Key] = set()
         self._pinging: asyncio.Task[None] | None = None
         stream.add_event_handler("stanza_acked", self._on_acked)
@@ -81,15 +85,36 @@ class InFlight:
         """Lets it be sent once more in this session."""
         self._tried.discard(key)
 
-    def send(self, peer: str, id: str, children: list[Element], flight: Flight) -> None:
+    def drop(self, key: Key, id: str) -> None:
+        """It was refused, so that another stanza with the same id takes its place."""
+        self._flying.pop(id, None)
+        self._stanzas.pop(id, None)
+        self._tried.discard(key)
+
+    def settle(self, key: Key, id: str) -> None:
+        """It has arrived: not only the server has it."""
+        known = id in self._flying
+        self.drop(key, id)
+        if known:
+            self._go_on()
+
+    def send(
+        self,
+        peer: str,
+        id: str,
+        children: list[Element],
+        flight: Flight,
+        type: Literal["chat", "groupchat"] = "chat",
+    ) -> None:
         """Sends a message stanza with these children. Raises NotSendable."""
-        stanza = self._stream.make_message(peer, mtype="chat")
+        stanza = self._stream.make_message(peer, mtype=type)
         stanza["id"] = id
         for child in children:
             stanza.append(child)
         self._stream.send(stanza)
         self._tried.add(flight.key)
         self._flying[id] = flight
+        self._stanzas[id] = stanza
 
     def request_acknowledgement(self) -> None:
         """Asks the server to acknowledge what is in flight, if anything is."""
@@ -110,7 +135,7 @@ class InFlight:
         """
         repeated = self._stream.unacknowledged()
         for id in [id for id in self._flying if id not in repeated]:
-            self._tried.discard(self._flying.pop(id).key)
+            self.drop(self._flying[id].key, id)
         self._progress = False
 
     def on_disconnected(self) -> None:
@@ -121,6 +146,7 @@ class InFlight:
     def on_session_lost(self) -> None:
         """A new session began. What is not acknowledged has to go out again."""
         self._flying.clear()
+        self._stanzas.clear()
         self._tried.clear()
 
     def suspect(self) -> None:
@@ -160,15 +186,22 @@ class InFlight:
                 self._acknowledged(id)
 
     def _on_acked(self, stanza: Any) -> None:
-        self._acknowledged(str(stanza["id"]))
+        id = str(stanza["id"])
+        if self._stanzas.get(id, stanza) is stanza:
+            self._acknowledged(id)
 
     def _acknowledged(self, id: str) -> None:
         flight = self._flying.pop(id, None)
+        self._stanzas.pop(id, None)
         if flight is None:
             return
-        self._progress = True
         flight.acknowledged()
-        self._tried.discard(flight.key)  # it has left the queue, and would be remembered for ever
+        if not flight.stays:
+            self._tried.discard(flight.key)  # it has left the queue, and would be remembered for ever
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._progress = True
         if self.one_at_a_time:
             self.one_at_a_time = self.stored.suspicious
             self._on_progress()

@@ -35,6 +35,7 @@ from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:  # the libraries behind these take long to import
     from kith.client.encryption import Encryption
+    from kith.client.groups.incoming import GroupIncoming
     from kith.client.healing import Healing
 
 _log = logging.getLogger(__name__)
@@ -52,8 +53,9 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_has_archive", "_history", "_key_work"),
+        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_groups", "_has_archive", "_history"),
         *(
+            "_key_work",
             "_left_out",
             "_live",
             "_markers",
@@ -80,6 +82,7 @@ class Incoming:
         wake_outbox: Callable[[], None],
         healing: Healing,
         accepted: Callable[[str], bool],
+        groups: GroupIncoming,
     ) -> None:
         """``wake_outbox`` is called when a receipt has to be sent.
 
@@ -96,6 +99,8 @@ class Incoming:
         self._accepted = accepted
         self._reader = Reader(stream, history, encryption, key_work, healing)
         self._markers = Markers(history, self._publish_later)
+        self._groups = groups
+        groups.connect(self._reader, self._publish_later)
         self._live = 0
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -260,7 +265,9 @@ class Incoming:
         sender = self._bare(message.get("from"))
         incoming = sender != self._own
         peer = sender if incoming else self._bare(message.get("to"))
-        if kind == "error":
+        if self._groups.is_of_group(sender):
+            await self._groups.take(message, archive, time, live)
+        elif kind == "error":
             self._markers.handle_error(message, peer)
         elif kind in ("chat", "normal") and peer and peer != self._own:
             await self._chat(message, peer, incoming, archive, time, live)
@@ -302,6 +309,11 @@ class Incoming:
         if not stanzas.has_content(message):
             return  # a receipt, a marker or a chat state
         resent = stanzas.named(message, stanzas.RESEND, ("resent",))
+        if (group := stanzas.resent_group(message)) is not None:
+            if resent is not None and incoming:
+                await self._heal_group(message, peer, group, resent[1], time)
+            if resent is not None or not incoming:
+                return
         origin = stanzas.origin_id(message)
         digest = stanzas.digest(message)
         if self._history.holds(peer, incoming, origin, archive, digest) is not None:
@@ -324,6 +336,16 @@ class Incoming:
         added = self._history.add(healed or draft)
         if added is not None:
             self._announce(message, added, was_healed=healed is not None)
+
+    async def _heal_group(self, message: Element, peer: str, group: str, id: str, time: datetime) -> None:
+        """A member's device has sent a message of a group again, which this device could not read."""
+        if not self._groups.is_of_group(group):
+            return
+        draft = await self._reader.read(message, group, True, time, peer)
+        if draft is None or draft.error is not None:
+            return
+        self._reader.note_received(peer, id)
+        self._groups.heal(replace(draft, digest=stanzas.digest(message)), id)
 
     def _announce(self, message: Element, added: Message, was_healed: bool) -> None:
         """A message is new in the history: owes its receipt, and prepares the events."""

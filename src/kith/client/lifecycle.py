@@ -37,8 +37,9 @@ if TYPE_CHECKING:  # `_build` imports what is built on slixmpp, which takes long
 class Lifecycle:
     """The part of `kith.client.Client` that opens, connects and closes. See there for the arguments.
 
-    Between `open` and `close`, four tasks run: the connection, the outbox, incoming messages, and requests
-    to send undecryptable messages again. If one of them fails, `Client.messages` raises its error.
+    Between `open` and `close`, six tasks run: the connection, the outbox, incoming messages, requests to send
+    undecryptable messages again, and two that keep groups in step. If one of them fails, `Client.messages`
+    raises its error.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class Lifecycle:
                 self._outbox.run(),
                 self._incoming.run(),
                 self._healing.run(),
+                self._group_sync.run(),
+                self._group_parts.receipts.run(),
             )
         ]
         for task in self._tasks:
@@ -179,6 +182,7 @@ class Lifecycle:
             or peer == self.jid
             or self._contacts.contains(peer)
             or self._history.written(peer)
+            or self._groups.is_ours(peer)
         )
 
     def _replies(self) -> Replies:
@@ -195,6 +199,7 @@ class Lifecycle:
         from kith.client.connection import Connection
         from kith.client.contacts import Contacts
         from kith.client.encryption import Encryption
+        from kith.client.groups.parts import GroupParts
         from kith.client.healing import Healing
         from kith.client.incoming import Incoming
         from kith.client.outbox import Outbox
@@ -212,11 +217,19 @@ class Lifecycle:
         self._contacts = Contacts(stream, self._auto_accept, self._publish, self._on_contact_request)
         parts = stream, self._db, self._history, self._encryption, self._key_work
         content = Content(self._history, self.jid, self._introduction)
-        self._outbox = Outbox(*parts, self._publish, self.accepted, content)
-        self._healing = Healing(*parts, self.accepted, content)
-        catch_up = CatchUp(stream, self._db, self._history)
+        groups = self._group_parts = GroupParts(*parts, self._publish, self._members_changed)
+        self._groups, self._group_sync = groups.records, groups.sync
+        self._outbox = Outbox(*parts, self._publish, self.accepted, content, groups.sending)
+        self._healing = Healing(*parts, self.accepted, content, groups.records, groups.content)
+        catch_up = CatchUp(stream, self._db, self._history, lambda: groups.sync.supported)
         self._incoming = Incoming(
-            *parts, catch_up, self._publish, self._outbox.wake, self._healing, self.accepted
+            *parts,
+            catch_up,
+            self._publish,
+            self._outbox.wake,
+            self._healing,
+            lambda peer: self.accepted(peer) or groups.records.shared(peer),
+            groups.incoming(self._outbox),
         )
         self._connection = Connection(
             stream, self._server, self._direct_tls, self._set_up_session, self._on_link_changed
@@ -252,7 +265,9 @@ class Lifecycle:
         if self._db.get("nickname") is None:
             self._db.set("nickname", await profile.nickname(self._stream, self.jid))
         self._db.set("seen", "1")
+        await self._group_sync.begin()
         self._db.commit()
+        await self._group_sync.list()
         self._incoming.catch_up()
         self._contacts.send_presence()
 
@@ -261,8 +276,16 @@ class Lifecycle:
             self._incoming.catch_up()
         if event.link is Link.ONLINE:
             self._healing.wake()
+            self._group_sync.wake()
+            self._group_parts.receipts.resume()
         self._outbox.on_link_changed(event.link is Link.ONLINE, lost=event.link is Link.RECONNECTING)
         self._publish(event)
+
+    def _members_changed(self, group: str) -> None:
+        """The members of a group are known anew."""
+        self._outbox.members_changed(group)
+        if self._auto_accept and (found := self._groups.find(group)) is not None and found.invited:
+            self._group_sync.accept_soon(group)
 
     def _on_contact_request(self, peer: str, nickname: str) -> None:
         """Somebody asks to be a contact. This creates a chat, so that the request is seen."""

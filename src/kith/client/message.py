@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from kith.client.groups.values import Change, Group, Mention, Poll, Receipts
 from kith.client.presence import Presence
 
 
@@ -59,7 +60,7 @@ class Link(Enum):
 
 
 class Kind(Enum):
-    """What a message does. Only texts are in the history; the others change one."""
+    """What a message does. Texts are in the history, and notices in that of groups; others change one."""
 
     TEXT = "text"
     EDIT = "edit"
@@ -68,10 +69,18 @@ class Kind(Enum):
     """Deletes an earlier message for everyone (XEP-0424)."""
     REACTION = "reaction"
     """Sets the emoji with which its author reacts to a message (XEP-0444)."""
+    VOTE = "vote"
+    """Chooses options of a poll in a group."""
+    CLOSE = "close"
+    """Closes a poll in a group."""
+    NOTICE = "notice"
+    """Something changed in a group: see ``Message.change``. In the history of groups beside the texts."""
 
 
 class Replies(Protocol):
     """What a message needs of its client, so that it can be replied to and changed."""
+
+    jid: str
 
     async def send(
         self, peer: str, body: str, *, encrypted: bool | None = None, reply_to: Message | None = None
@@ -84,10 +93,14 @@ class Replies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """The emoji with which we and the peer react to a message."""
+    """The emoji with which we and the peer react to a message.
+
+    ``people``: in a group, how each of the others has reacted, as (address, emoji); ``theirs`` are all these.
+    """
 
     ours: tuple[str, ...] = ()
     theirs: tuple[str, ...] = ()
+    people: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.ours or self.theirs)
@@ -104,7 +117,11 @@ class Message:
     (XEP-0359), if there is one. ``reply_to``: the id of the message that it answers (XEP-0461), if it answers
     one. ``edited``: its author has changed the text. ``deleted``: its author has deleted it for everyone, and
     the body is empty. ``kind`` and ``about``: only in the outbox, for a change: what it does, and the id of
-    the message that it changes.
+    the message that it changes. ``author``: the bare address of who wrote it.
+
+    In a group, ``peer`` is its address, and ``group`` is true. ``mentions``: who is meant by parts of the
+    text. ``poll``: the question that it asks. ``change``: what happened, if it is a notice, which has no
+    text. ``receipts``: how many members have a message of ours.
     """
 
     row: int
@@ -125,6 +142,12 @@ class Message:
     reactions: Reactions = Reactions()
     kind: Kind = Kind.TEXT
     about: str | None = None
+    author: str = ""
+    group: bool = False
+    mentions: tuple[Mention, ...] = ()
+    poll: Poll | None = None
+    change: Change | None = None
+    receipts: Receipts | None = None
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str, *, quote: bool = False) -> Message:
@@ -157,6 +180,10 @@ class Message:
         """Reacts to this message; without an emoji, takes the reaction back. See `Client.react`."""
         return await self._owner.react(self, *emojis)
 
+    def mentions_me(self) -> bool:
+        """Whether the text mentions us, or everybody."""
+        return self.incoming and any(one.jid in ("", self._owner.jid) for one in self.mentions)
+
     @property
     def _owner(self) -> Replies:
         if self.client is None:
@@ -170,7 +197,8 @@ class Draft:
 
     ``archive``: its id in our archive. ``markable``: its sender wants to know when it was read. ``digest``:
     of its content on the wire (`stanzas.digest`). ``device``: the OMEMO device id of its sender.
-    ``replaces``: the id of our reaction that a new one replaces.
+    ``replaces``: the id of our reaction that a new one replaces. In groups, ``author`` is who wrote it,
+    ``place`` where it is in the order of the group, and ``extra`` the JSON of what it has besides text.
     """
 
     peer: str
@@ -192,6 +220,9 @@ class Draft:
     about: str | None = None
     reply_to: str | None = None
     replaces: str | None = None
+    author: str | None = None
+    place: str | None = None
+    extra: str | None = None
 
     def with_id(self, id: str) -> Draft:
         """This message of ours as it is sent from here, under an id of its own."""
@@ -205,7 +236,8 @@ class Chat:
     ``name``: the user's own name for the peer. ``nickname``: the name that the peer has chosen, which may
     be anything. ``plain``: the user chose not to encrypt. ``keys_changed``: the user has not yet seen that
     the peer has new keys. ``written``: the user has written to the peer. ``accepted``: the peer may learn
-    when the user is online and has read; if not, this is a message request.
+    when the user is online and has read; if not, this is a message request. ``group``: the group, if it is
+    one.
     """
 
     peer: str
@@ -217,10 +249,13 @@ class Chat:
     nickname: str = ""
     written: bool = False
     accepted: bool = True
+    group: Group | None = None
 
     @property
     def title(self) -> str:
-        """The user's name for the peer; else ``~nickname (address)``; else the address."""
+        """The group's name, or the user's for the peer; else ``~nickname (address)``; else the address."""
+        if self.group is not None:
+            return self.group.title
         if self.name:
             return self.name
         return f"~{self.nickname} ({self.peer})" if self.nickname else self.peer

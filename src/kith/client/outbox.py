@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
@@ -22,8 +22,10 @@ from kith.client.stream import Stream
 
 if TYPE_CHECKING:  # the libraries behind these take long to import
     from kith.client.encryption import Encryption
+    from kith.client.groups.sending import GroupSending
 
 _BATCH = 16
+_T = TypeVar("_T")
 
 
 class Outbox:
@@ -34,7 +36,8 @@ class Outbox:
     """
 
     __slots__ = (
-        *("_accepted", "_commit_handle", "_content_of", "_db", "_encryption", "_history", "_in_flight"),
+        *("_accepted", "_commit_handle", "_content_of", "_db", "_encryption", "_groups", "_history"),
+        "_in_flight",
         *("_key_work", "_online", "_publish", "_session", "_stream", "_tried_up_to", "_waiting", "_wake"),
     )
 
@@ -48,8 +51,10 @@ class Outbox:
         publish: Callable[[Event], None],
         accepted: Callable[[str], bool],
         content: Content,
+        groups: GroupSending,
     ) -> None:
         """``accepted(peer)`` tells whether the peer may hear that something was received or read."""
+        self._groups = groups
         self._stream = stream
         self._db = database
         self._history = history
@@ -104,6 +109,28 @@ class Outbox:
         self._in_flight.retry(message.row)
         self._tried_up_to = 0
 
+    # messages to groups, which leave the queue when they come back from the group
+
+    def settled(self, message: Message) -> None:
+        """The group has a message. The caller commits."""
+        self._in_flight.stored.forget(message.id)
+        self._in_flight.settle(message.row, message.id)
+
+    def members_changed(self, group: str) -> None:
+        """The members of a group are others now: what it does not have yet is encrypted anew, in order."""
+        if not self._groups.must_wait(group):
+            for message in self._history.queued_in(group):
+                content = self._in_flight.stored.content(message.id)
+                if content is not None and self._groups.is_outdated(message, content):
+                    self._in_flight.drop(message.row, message.id)
+            self._tried_up_to = 0
+        self._wake.set()
+
+    def refused(self, message: Message, error: str) -> None:
+        """A group has refused a message for good."""
+        self._in_flight.settle(message.row, message.id)
+        self._refuse(message, NotSendable(error))
+
     async def wait_until_sent(self, message: Message) -> None:
         """Waits until the message is on the wire, or has to wait for a connection.
 
@@ -143,7 +170,12 @@ class Outbox:
             return []
         limit = 1 if self._in_flight.one_at_a_time else _BATCH
         while found := self._history.queued(self._tried_up_to, limit):
-            fresh = [message for message in found if not self._in_flight.was_sent(message.row)]
+            fresh = [
+                message
+                for message in found
+                if not self._in_flight.was_sent(message.row)
+                and not (message.group and self._groups.must_wait(message.peer))
+            ]
             if fresh:
                 return fresh
             self._tried_up_to = found[-1].row
@@ -155,41 +187,66 @@ class Outbox:
         ready: list[tuple[Message, list[Element]]] = []
         for message in messages:
             try:
-                content = self._in_flight.stored.content(message.id) or await self._content(message)
+                content = self._stored(message) or await self._content(message)
             except Interrupted:
                 break
-            except NotEncrypted as error:
+            except (NotEncrypted, NotSendable) as error:
                 self._refuse(message, error)
             else:
                 ready.append((message, content))
         self._db.commit()
         await self._db.flush()
+        changed: set[str] = set()
         for message, content in ready:
             # In another session, messages before these, which the last session has lost, go out first.
             if not self._online or session != self._session:
                 return
+            if message.group and (message.peer in changed or self._groups.is_outdated(message, content)):
+                changed.add(message.peer)  # its members have changed meanwhile
+                continue
             self._tried_up_to = message.row
             try:
-                self._in_flight.send(message.peer, message.id, content, self._flight(message))
+                flight = self._flight(message)
+                kind: Literal["chat", "groupchat"] = "groupchat" if message.group else "chat"
+                self._in_flight.send(message.peer, message.id, content, flight, kind)
             except NotSendable as error:
                 self._refuse(message, error)
             else:
                 self._end_wait(message.row, None)
+        if changed:
+            self._tried_up_to = 0
+            self._wake.set()
         self._in_flight.request_acknowledgement()
 
+    def _stored(self, message: Message) -> list[Element] | None:
+        """The children of the stanza as they were encrypted before, unless that was for other members."""
+        content = self._in_flight.stored.content(message.id)
+        if content is None or (message.group and self._groups.is_outdated(message, content)):
+            return None
+        return content
+
     async def _content(self, message: Message) -> list[Element]:
-        """The children of the stanza, stored for all attempts. Raises NotEncrypted, Interrupted."""
-        text = self._content_of.plaintext(message)
-        element = await self._encrypted(message.peer, text) if message.encrypted and text else None
-        content = self._content_of.elements(message, element)
+        """The children of the stanza, stored for all attempts.
+
+        Raises NotEncrypted, Interrupted, and NotSendable for a group that we are not in.
+        """
+        if message.group:
+            content = await self._attempt(self._groups.content(message))
+        else:
+            text = self._content_of.plaintext(message)
+            element = await self._encrypted(message.peer, text) if message.encrypted and text else None
+            content = self._content_of.elements(message, element)
         self._in_flight.stored.keep(message.id, content)
         self._history.note_digest(message, stanzas.digest(content))
         return content
 
     async def _encrypted(self, peer: str, text: str) -> Element:
+        return await self._attempt(self._key_work.run(self._encryption.encrypt(peer, text)))
+
+    async def _attempt(self, encrypting: Awaitable[_T]) -> _T:
         try:
-            return await self._key_work.run(self._encryption.encrypt(peer, text))
-        except (NotEncrypted, Interrupted):
+            return await encrypting
+        except (NotEncrypted, NotSendable, Interrupted):
             raise
         except Exception as error:
             # If the connection was lost in the middle, the message stays queued for the next one.
@@ -214,11 +271,12 @@ class Outbox:
     # how it ends
 
     def _flight(self, message: Message) -> Flight:
-        return Flight(
-            message.row,
-            lambda: self._acknowledged(message),
-            lambda why: self._refuse(message, NotSendable(why)),
-        )
+        def failed(why: str) -> None:
+            self._refuse(message, NotSendable(why))
+
+        if message.group:
+            return Flight(message.row, lambda: None, failed, stays=True)
+        return Flight(message.row, lambda: self._acknowledged(message), failed)
 
     def _acknowledged(self, message: Message) -> None:
         self._in_flight.stored.forget(message.id)
@@ -233,6 +291,8 @@ class Outbox:
     def _refuse(self, message: Message, error: ClientError) -> None:
         """The message has failed, and is not sent again by itself."""
         failed = self._history.fail(message, str(error))
+        if message.group:
+            self._history.put_failed(message)
         self._in_flight.stored.forget(message.id)
         self._db.commit()
         self._end_wait(message.row, error)

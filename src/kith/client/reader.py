@@ -46,14 +46,20 @@ class Reader:
         self.references = References(history)
         """What messages say about others."""
 
-    async def read(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
+    async def read(
+        self, message: Element, peer: str, incoming: bool, time: datetime, author: str | None = None
+    ) -> Draft | None:
         """What the message says; None if it says nothing. Raises Interrupted.
+
+        ``author``: who has written it, if ``peer`` is a group.
 
         A text that can't be decrypted becomes an entry with an error, and its sender is asked to send it
         again if that can help. Ids and the digest are the caller's to add.
         """
-        draft = await self._text(message, peer, incoming, time)
+        draft = await self._text(message, peer, incoming, time, author)
         said = reference(message)
+        if draft is not None and draft.error is None and draft.kind in (Kind.VOTE, Kind.CLOSE):
+            return draft
         if said is None or (draft is not None and draft.error is not None):
             return draft if draft is None else without_quotation(message, draft)
         about = bounded(said.about)
@@ -67,7 +73,7 @@ class Reader:
         if said.emojis is not None or said.kind is Kind.DELETION:
             state = State.RECEIVED if incoming else State.SENT
             text = said.emojis or ""
-            draft = Draft(peer, "", text, incoming, False, Trust.PLAIN, time, state)
+            draft = Draft(peer, "", text, incoming, False, Trust.PLAIN, time, state, author=author)
         if draft is None or not about:
             return None
         body = " ".join(emojis(draft.body))
@@ -75,10 +81,12 @@ class Reader:
             return None
         return replace(draft, body=body, kind=said.kind, about=about)
 
-    async def _text(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
+    async def _text(
+        self, message: Element, peer: str, incoming: bool, time: datetime, author: str | None
+    ) -> Draft | None:
         """The text of a message, decrypted if need be; None if there is none."""
         state = State.RECEIVED if incoming else State.SENT
-        plain = Draft(peer, "", "", incoming, False, Trust.PLAIN, time, state)
+        plain = Draft(peer, "", "", incoming, False, Trust.PLAIN, time, state, author=author)
         element = message.find(f"{{{stanzas.OMEMO}}}encrypted")
         if element is None:
             foreign = unreadable_encryption(message)
@@ -89,11 +97,11 @@ class Reader:
             return None if body is None else replace(plain, body=body)
         id = stanzas.origin_id(message) or message.get("id") or ""
         secret = replace(plain, encrypted=True)
-        sender = peer if incoming else self._own
+        sender = author or (peer if incoming else self._own)
         try:
             decrypted = await self._decrypt(element, sender)
         except Undecryptable as error:
-            meant_for_us = self._ask_again(error, sender, id, time)
+            meant_for_us = self._ask_again(error, sender, id, time, peer if author else "")
             if not meant_for_us and error.device is not None and not error.renew:
                 return None  # it was sent before this device existed
             if error.silent:
@@ -101,10 +109,18 @@ class Reader:
             return replace(secret, trust=Trust.UNDECIDED, error=str(error))
         resend = stanzas.named(message, stanzas.RESEND, ("resend",))
         if resend is not None and incoming and decrypted.body is None:
-            await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust)
+            chat = self._requested_chat(message)
+            await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust, chat)
         if decrypted.body is None:
             return None
-        return replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
+        draft = replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
+        return _with_extra(draft, message, decrypted.key)
+
+    @staticmethod
+    def _requested_chat(message: Element) -> str:
+        """The group of which a message is requested again; empty for a chat."""
+        request = message.find(f"{{{stanzas.RESEND}}}resend")
+        return "" if request is None else request.get("group", "")
 
     async def read_keys(self, message: Element, sender: str) -> None:
         """Handles a message that has only keys, by which our own devices complete a session.
@@ -117,6 +133,10 @@ class Reader:
                 await self._decrypt(element, sender)
             except Undecryptable as error:
                 self._ask_again(error, sender, "", datetime.now(UTC))
+
+    def note_received(self, peer: str, id: str) -> None:
+        """A peer has sent a message again."""
+        self._healing.on_received(peer, id)
 
     def healed(self, draft: Draft, id: str) -> Draft | None:
         """A message that was sent again: the draft with the id and time of the undecryptable one, which goes.
@@ -131,15 +151,18 @@ class Reader:
         self._history.remove(original)
         return replace(draft, id=original.id, origin=id, time=original.time)
 
-    def _ask_again(self, error: Undecryptable, sender: str, id: str, time: datetime) -> bool:
-        """Asks the sender's device to send a message again. False if it was not meant for this device."""
+    def _ask_again(self, error: Undecryptable, sender: str, id: str, time: datetime, chat: str = "") -> bool:
+        """Asks the sender's device to send a message again. False if it was not meant for this device.
+
+        ``chat``: the group in which it was sent, if it was in one.
+        """
         if error.device is None:
             return False
         if not error.renew and time.timestamp() < self._encryption.created:
             return False
         if sender == self._own or error.silent:
             id = ""  # only a session that works is needed
-        asked = self._healing.on_unreadable(sender, error.device, bounded(id), error.renew)
+        asked = self._healing.on_unreadable(sender, error.device, bounded(id), error.renew, chat)
         return asked or error.renew
 
     async def _decrypt(self, element: Element, sender: str) -> Decrypted:
@@ -158,6 +181,19 @@ class Reader:
             if isinstance(error, Undecryptable):
                 raise
             raise Undecryptable("The sender's keys could not be fetched.") from None
+
+
+def _with_extra(draft: Draft, message: Element, key: bytes) -> Draft:
+    """The draft with what the message has sealed besides its text."""
+    from kith.client.groups.sealed import unseal  # of a library that takes long to import
+
+    extra = unseal(message, key) if key and draft.author is not None else None
+    if not extra:
+        return draft
+    draft = replace(draft, extra=extra.stored())
+    if extra.vote is not None:
+        return replace(draft, kind=Kind.VOTE, about=extra.vote.of)
+    return draft if extra.close is None else replace(draft, kind=Kind.CLOSE, about=extra.close)
 
 
 def bounded(id: str) -> str:

@@ -7,22 +7,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kith.client.database import Database
+from kith.client.groups.extra import Extra
+from kith.client.groups.values import Receipts
 from kith.client.message import Kind, Message, Reactions, Replies, State, Trust
 
 _COLUMNS = (
     "row, peer, id, body, incoming, encrypted, trust, time, state, error, here, origin, reply, edited,"
-    " deleted, reactions, kind, about"
+    " deleted, reactions, kind, about, author, extra, receipts"
 )
 
 
 class Records:
     """Turns rows into messages. `History` is built on it."""
 
-    __slots__ = ("_client", "_db")
+    __slots__ = ("_client", "_db", "_own")
 
-    def __init__(self, database: Database, client: Replies) -> None:
+    def __init__(self, database: Database, client: Replies | None) -> None:
         self._db = database
         self._client = client
+        self._own = "" if client is None else client.jid
 
     def _rows(self, where: str, *values: Any) -> list[Message]:
         sql = f"SELECT {_COLUMNS} FROM messages {where}"
@@ -31,7 +34,15 @@ class Records:
     def _one(self, where: str, *values: Any) -> Message | None:
         return next(iter(self._rows(where + " LIMIT 1", *values)), None)
 
+    def get(self, row: int) -> Message:
+        """The message of a row. Raises KeyError."""
+        message = self._one("WHERE row = ?", row)
+        if message is None:
+            raise KeyError(row)
+        return message
+
     def _message(self, row: tuple[Any, ...]) -> Message:
+        extra = _NOTHING if row[19] is None else Extra.parse(row[19])
         return Message(
             row=row[0],
             peer=row[1],
@@ -48,11 +59,23 @@ class Records:
             reply_to=row[12],
             edited=bool(row[13]),
             deleted=bool(row[14]),
-            reactions=_NONE if row[15] is None else Reactions(*map(tuple, json.loads(row[15]))),
+            reactions=_NONE if row[15] is None else _reactions(row[15]),
             kind=Kind(row[16]),
             about=row[17],
+            author=row[18] or (row[1] if row[4] else self._own),
+            group=row[18] is not None,
+            mentions=extra.mentions,
+            poll=extra.poll,
+            change=extra.change,
+            receipts=None if row[20] is None else Receipts(*json.loads(row[20])),
             client=self._client,
         )
 
 
-_NONE = Reactions()
+def _reactions(text: str) -> Reactions:
+    ours, theirs, *more = json.loads(text)
+    people = tuple((jid, tuple(emojis)) for jid, emojis in more[0]) if more else ()
+    return Reactions(tuple(ours), tuple(theirs), people)
+
+
+_NONE, _NOTHING = Reactions(), Extra()

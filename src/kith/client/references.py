@@ -75,6 +75,17 @@ def is_emoji(text: str) -> bool:
     return symbol and not any(kind[0] in "LZC" and kind not in ("Cf", "Cn") for kind in kinds)
 
 
+def with_reaction(reactions: Reactions, author: str, emojis: tuple[str, ...], incoming: bool) -> Reactions:
+    """The reactions to a message of a group when one member has reacted in another way."""
+    if not incoming:
+        return replace(reactions, ours=emojis)
+    people = {jid: chosen for jid, chosen in reactions.people if jid != author}
+    if emojis:
+        people[author] = emojis
+    others = dict.fromkeys(emoji for chosen in people.values() for emoji in chosen)
+    return replace(reactions, theirs=tuple(others), people=tuple(people.items()))
+
+
 class References:
     """Applies edits, deletions and reactions to the history. Callers commit, and publish what is returned."""
 
@@ -88,7 +99,7 @@ class References:
 
         An edit that is less protected than the message, or comes days later, may be somebody else's.
         """
-        target = self._history.target(draft.peer, draft.incoming, about)
+        target = self._by(draft, about)
         return (
             target is not None
             and not target.error
@@ -97,26 +108,47 @@ class References:
             and draft.time - target.time <= EDITABLE
         )
 
+    def _by(self, said: Draft | Message, about: str) -> Message | None:
+        """The text with an id, which has to be of the author of what is said about it."""
+        in_group = said.group if isinstance(said, Message) else said.author is not None
+        if not in_group:
+            return self._history.target(said.peer, said.incoming, about)
+        return self._history.group_target(said.peer, about, said.author)
+
     def apply(self, change: Message) -> Event | None:
         """Changes the message that a stored change is about. Returns the event to publish."""
         about = change.about or ""
         if change.kind is Kind.REACTION:
             return self._react(change, about)
-        target = self._history.target(change.peer, change.incoming, about)
+        target = self._by(change, about)
         if target is None or target.deleted:
             return None
         if change.kind is Kind.DELETION:
             return MessageDeleted(self._history.set_deleted(target), target)
         return MessageEdited(self._history.set_text(target, change.body), target)
 
+    def _react_in_group(self, change: Message, about: str) -> Event | None:
+        target = self._history.group_target(change.peer, about)
+        if target is None or target.deleted:
+            return None
+        reactions = with_reaction(target.reactions, change.author, emojis(change.body), change.incoming)
+        if reactions == target.reactions:
+            return None
+        return ReactionsChanged(self._history.set_reactions(target, reactions), change.incoming)
+
     def _react(self, change: Message, about: str) -> Event | None:
+        if change.group:
+            return self._react_in_group(change, about)
         target = self._history.target(change.peer, not change.incoming, about) or self._history.target(
             change.peer, change.incoming, about
         )
         if target is None or target.deleted:
             return None
         found = emojis(change.body)
-        reactions = replace(target.reactions, **{"theirs" if change.incoming else "ours": found})
+        if change.incoming:
+            reactions = replace(target.reactions, theirs=found)
+        else:
+            reactions = replace(target.reactions, ours=found)
         if reactions == target.reactions:
             return None
         return ReactionsChanged(self._history.set_reactions(target, reactions), change.incoming)

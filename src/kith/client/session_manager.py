@@ -73,7 +73,7 @@ class Plugin(XEP_0384):  # type: ignore[misc, unused-ignore]
         return True
 
     async def _prompt_manual_trust(self, manually_trusted: Any, identifier: str | None) -> None:
-        pass  # trust was decided before: see `Encryption._decide_trust`
+        pass  # trust was decided before: see `Encryption.decide_trust`
 
     async def _on_device_list_update(self, msg: Any) -> None:
         await self.host.devices_changed(super()._on_device_list_update(msg), msg["from"].bare)

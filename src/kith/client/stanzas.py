@@ -56,15 +56,21 @@ def chat_state(active: bool) -> list[Element]:
     return [leaf(CHAT_STATES, "composing" if active else "active"), leaf(HINTS, "no-store")]
 
 
-def mam_query(query: str, after: str | None, start: datetime | None, limit: int) -> Element:
+def mam_query(
+    query: str, after: str | None, start: datetime | None, limit: int, groups: bool = False
+) -> Element:
     """An archive query for one page: after an id, or from a time on, or (with neither) the last page.
 
-    ``query``: the id that results will carry. ``limit``: entries in the page.
+    ``query``: the id that results will carry. ``limit``: entries in the page. ``groups``: with messages of
+    groups (XEP-0313 §4.1.5).
     """
     root = leaf(MAM, "query", queryid=query)
+    fields = {"include-groupchat": "true"} if groups else {}
     if start is not None:
+        fields["start"] = start.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if fields:
         form = SubElement(root, "{jabber:x:data}x", type="submit")
-        for var, value in (("FORM_TYPE", MAM), ("start", start.strftime("%Y-%m-%dT%H:%M:%SZ"))):
+        for var, value in {"FORM_TYPE": MAM, **fields}.items():
             field = SubElement(form, "{jabber:x:data}field", var=var)
             SubElement(field, "{jabber:x:data}value").text = value
     page = SubElement(root, f"{{{RSM}}}set")
@@ -174,6 +180,15 @@ def named(message: Element, namespace: str, names: Sequence[str]) -> tuple[str, 
         found = message.find(f"{{{namespace}}}{name}")
         if found is not None:
             return name, found.get("id", "")
+    return None
+
+
+def resent_group(message: Element) -> str | None:
+    """The group of which a message is requested or sent again; None if it is not of one."""
+    for name in ("resent", "resend"):
+        found = message.find(f"{{{RESEND}}}{name}")
+        if found is not None:
+            return found.get("group")
     return None
 
 

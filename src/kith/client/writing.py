@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kith.client import sendable
 from kith.client.addresses import bare
 from kith.client.errors import NotSendable
 from kith.client.events import ContactChanged, MessageChanged, MessageReceived
+from kith.client.groups.extra import Extra
+from kith.client.groups.mentions import find_mentions
+from kith.client.groups.values import Group, Mention
 from kith.client.message import Draft, Link, Message, State, Trust
 from kith.client.stanzas import chat_state
 from kith.client.waiting import Waiting
@@ -24,6 +28,7 @@ class Writing(Waiting):
         *,
         encrypted: bool | None = None,
         reply_to: Message | None = None,
+        mentions: Sequence[Mention] | None = None,
         wait: State | None = None,
         timeout: float | None = 30.0,
     ) -> Message:
@@ -33,6 +38,10 @@ class Writing(Waiting):
         ``encrypted``: by default as the chat is set, which is True unless the user changed it
         (`set_plain`). ``reply_to``: a message of this chat, which apps quote above the text. ``wait``: waits
         further until the message has reached that state, at most ``timeout`` seconds.
+
+        ``peer`` may be a group that we are in. ``mentions``: who is meant by parts of the text; by default,
+        ``@name`` means the member with that name, and ``@all`` everybody. Groups that anybody may enter are
+        not encrypted by default.
 
         Raises PeerHasNoDevices and NoTrustedDevices (the message is then stored as failed), TooLarge (see
         `largest_text`), BadCharacters and NotSendable (nothing is stored), and InvalidAddress; with ``wait``
@@ -45,9 +54,14 @@ class Writing(Waiting):
             raise NotSendable("There is nothing to send.")
         if reply_to is not None and reply_to.peer != peer:
             raise NotSendable("A reply can only go to the chat of the message that it answers.")
+        group = self._writable_group(peer) if self._groups.knows(peer) else None
         if encrypted is None:
-            encrypted = not self._history.is_plain(peer)
+            public = group is not None and (group.settings.open or group.settings.public)
+            encrypted = not public and not self._history.is_plain(peer)
         sendable.check_text(body, encrypted, self._stream.max_bytes)
+        if group is not None and mentions is None:
+            mentions = find_mentions(body, group)
+        extra = Extra(mentions=tuple(mentions or ())) if group is not None and encrypted else Extra()
         message = self._queue(
             Draft(
                 peer=peer,
@@ -58,25 +72,43 @@ class Writing(Waiting):
                 trust=Trust.VERIFIED if encrypted else Trust.PLAIN,
                 time=datetime.now(UTC),
                 state=State.QUEUED,
-                reply_to=None if reply_to is None else reply_to.origin or reply_to.id,
+                reply_to=None if reply_to is None else self._reply_id(reply_to),
+                author=None if group is None else self.jid,
+                extra=extra.stored(),
             )
         )
         self._history.mark_read(peer, message)
         self._history.note_written(peer)
         self._db.commit()
         self._publish(MessageReceived(message))
-        if self.link is Link.ONLINE and not self._contacts.known(peer):
+        if self.link is Link.ONLINE and group is None and not self._contacts.known(peer):
             self._contacts.add(peer, self._nickname)
         await self._outbox.wait_until_sent(message)
         if wait is not None:
             return await self.wait_for(message, wait, timeout)
         return self._history.get(message.row)
 
+    def _reply_id(self, message: Message) -> str:
+        """The id by which a message is answered: in groups the group's, if there is one (XEP-0461 §3)."""
+        id = self._history.group_id(message) if message.group else None
+        return id or message.origin or message.id
+
+    def _writable_group(self, group: str) -> Group:
+        """A group that we may write to. Raises NotSendable."""
+        found = self._groups.find(bare(group))
+        if found is None or not found.belongs:
+            raise NotSendable("You are not in this group.")
+        if not found.writable:
+            raise NotSendable("Only admins write in this group.")
+        return found
+
     def _queue(self, draft: Draft) -> Message:
         """Adds a message to the outbox, under an id of its own. The caller commits."""
         id = str(uuid.uuid4())
         message = self._history.add(draft.with_id(id))
         assert message is not None, "a new origin id is unique"
+        if message.group:
+            self._history.put_pending(message)
         return message
 
     async def resend(self, message: Message, *, encrypted: bool | None = None) -> Message:
@@ -91,6 +123,8 @@ class Writing(Waiting):
             encrypted = current.encrypted
         sendable.check_text(current.body, encrypted, self._stream.max_bytes)
         again = self._history.requeue(current, str(uuid.uuid4()), encrypted)
+        if current.group:
+            self._history.put_pending(again)
         self._db.commit()
         self._outbox.requeued(again)
         self._publish(MessageChanged(again))
@@ -108,7 +142,8 @@ class Writing(Waiting):
         """
         peer = bare(peer)
         if self.link is Link.ONLINE and self.accepted(peer):
-            stanza = self._stream.make_message(peer, mtype="chat")
+            group = self._groups.is_ours(peer)
+            stanza = self._stream.make_message(peer, mtype="groupchat" if group else "chat")
             for child in chat_state(active):
                 stanza.append(child)
             stanza.send()
@@ -120,6 +155,8 @@ class Writing(Waiting):
         """
         peer = bare(peer)
         marker = self._history.mark_read(peer, upto)
+        if self._groups.is_ours(peer):
+            self._group_parts.receipts.owe(peer)
         if marker is not None:
             self._history.owe(peer, "displayed", marker)
             self._outbox.wake()

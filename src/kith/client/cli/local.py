@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from kith.client.database import Database
 from kith.client.errors import DataUnusable
@@ -22,10 +22,10 @@ class LocalHistory(History):
             raise DataUnusable(f"There is no history in {folder}.")
         try:
             self._sql = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-            self._sql.execute("SELECT reactions FROM messages LIMIT 1")
+            self._sql.execute("SELECT author FROM messages LIMIT 1")
         except sqlite3.Error as error:
             raise DataUnusable(f"The history in {folder} can't be read: {error}.") from None
-        super().__init__(cast("Database", _ReadOnly(self._sql)), cast("Any", None))
+        super().__init__(cast("Database", _ReadOnly(self._sql)), None)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,151 @@
+"""What a message of a group has besides its text, as JSON: in the database, and sealed on the wire.
+
+Everything but notices is inside of the encryption (docs/protocol.md, Groups). Peers may send anything, so
+what has not the right form is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kith.client.groups.values import Affiliation, Change, MemberChange, Mention, Option, Poll
+
+_MOST_MENTIONS, _MOST_OPTIONS, _LONGEST_OPTION, _LONGEST_ID = 256, 32, 500, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """The options that somebody has chosen of a poll. ``of``: the origin id of the poll."""
+
+    of: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a message has besides text. ``close``: the origin id of the poll that it closes."""
+
+    mentions: tuple[Mention, ...] = ()
+    poll: Poll | None = None
+    vote: Vote | None = None
+    close: str | None = None
+    change: Change | None = None
+
+    def __bool__(self) -> bool:
+        return self != Extra()
+
+    def sealed(self) -> dict[str, Any]:
+        """The members of the JSON object that is encrypted."""
+        found: dict[str, Any] = {}
+        if self.mentions:
+            found["mentions"] = [_mention_json(one) for one in self.mentions]
+        if self.poll is not None:
+            options = [{"id": option.id, "text": option.text} for option in self.poll.options]
+            found["poll"] = {
+                "question": self.poll.question,
+                "options": options,
+                "several": self.poll.several,
+            }
+        if self.vote is not None:
+            found["vote"] = {"of": self.vote.of, "options": list(self.vote.options)}
+        if self.close is not None:
+            found["close"] = {"of": self.close}
+        return found
+
+    def stored(self) -> str | None:
+        """As it is stored; None if there is nothing."""
+        found = self.sealed()
+        if self.change is not None:
+            found["change"] = _change_json(self.change)
+        return json.dumps(found) if found else None
+
+    @classmethod
+    def parse(cls, text: str) -> Extra:
+        """What `stored` has returned."""
+        found = json.loads(text)
+        change = found.get("change")
+        extra = cls.unsealed(found)
+        if change is None:
+            return extra
+        return cls(extra.mentions, extra.poll, extra.vote, extra.close, _change(change))
+
+    @classmethod
+    def unsealed(cls, found: object) -> Extra:
+        """What somebody has sent. What has not the right form is left out."""
+        if not isinstance(found, dict):
+            return cls()
+        vote, close = found.get("vote"), found.get("close")
+        return cls(
+            mentions=_mentions(found.get("mentions")),
+            poll=_poll(found.get("poll")),
+            vote=_vote(vote) if isinstance(vote, dict) else None,
+            close=_id(close.get("of")) if isinstance(close, dict) else None,
+        )
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID else None
+
+
+def _mention_json(mention: Mention) -> dict[str, Any]:
+    whom: dict[str, Any] = {"jid": mention.jid} if mention.jid else {"all": True}
+    return whom | {"start": mention.start, "end": mention.end}
+
+
+def _mentions(value: object) -> tuple[Mention, ...]:
+    found = []
+    for one in value[:_MOST_MENTIONS] if isinstance(value, list) else ():
+        if not isinstance(one, dict):
+            continue
+        start, end, jid = one.get("start"), one.get("end"), one.get("jid")
+        if one.get("all") is True:
+            jid = ""
+        elif not isinstance(jid, str) or not 0 < len(jid) < 3072:
+            continue
+        if type(start) is int and type(end) is int and 0 <= start < end < 1_000_000:
+            found.append(Mention(start, end, jid))
+    return tuple(found)
+
+
+def _poll(value: object) -> Poll | None:
+    if not isinstance(value, dict):
+        return None
+    question, options = value.get("question"), value.get("options")
+    if not isinstance(question, str) or not isinstance(options, list):
+        return None
+    found: dict[str, Option] = {}
+    for one in options[:_MOST_OPTIONS]:
+        if isinstance(one, dict) and isinstance(one.get("text"), str) and (id := _id(one.get("id"))):
+            found.setdefault(id, Option(id, one["text"][:_LONGEST_OPTION]))
+    return Poll(question, tuple(found.values()), value.get("several") is True) if found else None
+
+
+def _vote(value: Mapping[str, Any]) -> Vote | None:
+    of, options = _id(value.get("of")), value.get("options")
+    if of is None or not isinstance(options, list):
+        return None
+    chosen = dict.fromkeys(one for one in options[:_MOST_OPTIONS] if _id(one))
+    return Vote(of, tuple(chosen))
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "by": change.by,
+        "members": [[one.jid, one.was.value, one.now.value, one.invited, one.nick] for one in change.members],
+        "name": change.name,
+        "description": change.description,
+        "settings": change.settings,
+        "avatar": change.avatar,
+        "destroyed": change.destroyed,
+    }
+
+
+def _change(found: dict[str, Any]) -> Change:
+    members = [
+        MemberChange(jid, Affiliation(was), Affiliation(now), invited, nick)
+        for jid, was, now, invited, nick in found["members"]
+    ]
+    return Change(**found | {"members": tuple(members)})

@@ -1,0 +1,198 @@
+"""Groups in the SDK: people on a real server, in one group."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kith.client import (
+    Affiliation,
+    Client,
+    GroupChanged,
+    Message,
+    MessageChanged,
+    NotSendable,
+    Refused,
+    State,
+)
+from tests.client.conftest import People, event, receive, until
+
+
+async def three(people: People) -> tuple[Client, Client, Client, str]:
+    """Ada, Ben and Cyd, and the address of the group that Ada has made of them."""
+    ada, ben, cyd = [await people.open(people.account(name)) for name in ("ada", "ben", "cyd")]
+    group = await ada.make_group("Tea", [ben.jid, cyd.jid], description="At five")
+    for client in (ben, cyd):
+        await until(lambda: client.groups() and client.groups()[0].number == group.number)  # noqa: B023
+    return ada, ben, cyd, group.jid
+
+
+def texts(client: Client, group: str) -> list[str]:
+    return [message.body for message in client.history(group, limit=200) if message.change is None]
+
+
+async def test_what_one_writes_everybody_reads_encrypted(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    sent = await ada.send(group, "Who is there?")
+    for client in (ben, cyd):
+        (got,) = await receive(client)
+        assert (got.peer, got.author, got.body, got.group) == (group, ada.jid, "Who is there?", True)
+        assert got.encrypted and got.trust.sound and got.incoming
+    await got.reply("I am")
+    assert [(m.author, m.body) for m in await receive(ben)] == [(cyd.jid, "I am")]
+    assert [(m.author, m.body) for m in await receive(ada)] == [(cyd.jid, "I am")]
+    sent = await ada.wait_for(sent, State.SENT)
+    assert (sent.author, sent.incoming) == (ada.jid, False)
+    for client in (ada, ben, cyd):
+        assert texts(client, group) == ["Who is there?", "I am"]
+    assert b"Who is there?" not in b"".join(
+        path.read_bytes() for path in people.server.data_dir.rglob("*") if path.is_file()
+    )
+
+
+async def test_everybody_knows_the_group_and_its_members(people: People) -> None:
+    ada, ben, cyd, jid = await three(people)
+    for client in (ada, ben, cyd):
+        group = client.group(jid)
+        assert (group.name, group.description, group.belongs) == ("Tea", "At five", True)
+        assert {member.jid: member.affiliation for member in group.members} == {
+            ada.jid: Affiliation.OWNER,
+            ben.jid: Affiliation.MEMBER,
+            cyd.jid: Affiliation.MEMBER,
+        }
+    assert [chat.title for chat in ben.chats()] == ["Tea"]
+
+
+async def test_a_member_who_was_away_gets_everything_in_one_order(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    await cyd.close()
+    for number in range(5):
+        await ada.send(group, f"ada {number}")
+        await ben.send(group, f"ben {number}")
+    await ada.change_group(group, name="Coffee")
+    await until(lambda: ada.queued() == ben.queued() == 0)
+    back = await people.open(cyd.jid)
+    got = await receive(back, 10)
+    assert all(message.encrypted and message.error is None for message in got)
+    assert texts(back, group) == texts(ada, group) == texts(ben, group)
+    assert back.group(group).name == "Coffee"
+    notices = [message.change for message in back.history(group) if message.change is not None]
+    assert notices[-1].name == "Coffee"
+    assert notices[-1].by == ada.jid
+
+
+async def test_another_device_of_mine_reads_what_i_write_and_get(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    laptop = await people.open(ada.jid, "laptop")
+    assert laptop.group(group).belongs
+    await asyncio.sleep(0.1)
+    await ada.send(group, "from my phone")
+    (copy,) = await receive(laptop)
+    assert (copy.body, copy.incoming, copy.author, copy.encrypted) == ("from my phone", False, ada.jid, True)
+    await ben.send(group, "to all")
+    assert [message.body for message in await receive(laptop)] == ["to all"]
+
+
+async def test_who_was_removed_keeps_the_history_and_gets_nothing_more(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    await ada.send(group, "before")
+    await receive(cyd)
+    events = cyd.events()
+    await ada.remove_members(group, cyd.jid)
+    notice = (await event(events, GroupChanged)).notice
+    assert [(one.jid, one.now) for one in notice.change.members] == [(cyd.jid, Affiliation.NONE)]
+    assert not cyd.group(group).belongs
+    await ada.send(group, "after")
+    await receive(ben, 2)
+    assert texts(cyd, group) == ["before"]
+    with pytest.raises(NotSendable):
+        await cyd.send(group, "me too")
+    with pytest.raises(Refused):
+        await ben.remove_members(group, ada.jid)
+
+
+async def test_who_was_added_reads_what_follows_and_nothing_before(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    dan = await people.open(people.account("dan"))
+    await ada.send(group, "before")
+    assert await ada.add_members(group, dan.jid, "nobody@localhost") == {
+        "nobody@localhost": "item-not-found"
+    }
+    await ada.send(group, "after")
+    await ben.send(group, "from ben")
+    got = await receive(dan, 2)
+    assert {message.body for message in got} == {"after", "from ben"}
+    assert all(message.error is None for message in dan.history(group))
+
+
+async def test_a_member_leaves_and_the_owner_makes_admins(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    await cyd.leave_group(group)
+    assert not cyd.group(group).belongs
+    assert cyd.groups() == []
+    await until(lambda: ben.group(group).member(cyd.jid) is None)
+    await ada.set_affiliation(group, Affiliation.ADMIN, ben.jid)
+    await until(lambda: ben.group(group).affiliation is Affiliation.ADMIN)
+    await ben.add_members(group, cyd.jid)
+    await until(lambda: cyd.group(group).belongs)
+
+
+async def test_only_admins_write_in_an_announcement_group(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    await ada.change_group(group, announce=True)
+    await until(lambda: ben.group(group).settings.announce)
+    with pytest.raises(NotSendable):
+        await ben.send(group, "may I?")
+    await ada.send(group, "I may")
+    assert [message.body for message in await receive(ben)] == ["I may"]
+
+
+async def test_edits_deletions_and_reactions_reach_everybody(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    sent = await ada.send(group, "at five", wait=State.SENT)
+    (got,), (other,) = await receive(ben), await receive(cyd)
+    await got.react("👍")
+    await other.react("🎉")
+    await until(lambda: len(ada.history(group)[-1].reactions.people) == 2)
+    assert dict(ada.history(group)[-1].reactions.people) == {ben.jid: ("👍",), cyd.jid: ("🎉",)}
+    await until(lambda: ben.history(group)[-1].reactions.theirs == ("🎉",))
+    assert ben.history(group)[-1].reactions.ours == ("👍",)
+    await sent.edit("at six")
+    await until(lambda: texts(cyd, group) == ["at six"])
+    assert cyd.history(group)[-1].edited
+    await sent.delete()
+    await until(lambda: cyd.history(group)[-1].deleted and ben.history(group)[-1].deleted)
+
+
+async def test_a_reply_names_the_message_that_it_answers(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    await ada.send(group, "one", wait=State.SENT)
+    got = await receive(ben, 1)
+    await got[0].reply("two", quote=True)
+    answer = (await receive(cyd, 2))[-1]
+    assert answer.body == "two"
+    named = cyd.find(group, answer.reply_to or "")
+    assert named is not None
+    assert named.body == "one"
+
+
+async def test_the_author_learns_who_has_received_and_read_a_message(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    events = ada.events()
+    sent = await ada.send(group, "read this", wait=State.SENT)
+    for client in (ben, cyd):
+        await receive(client)
+    await ben.mark_read(group)
+
+    def now() -> Message:
+        return ada.history(group)[-1]
+
+    await until(lambda: now().receipts is not None and now().receipts.read == 1)  # type: ignore[union-attr]
+    assert now().receipts.delivered == now().receipts.of == 2  # type: ignore[union-attr]
+    assert now().state is State.DELIVERED
+    assert (await event(events, MessageChanged)).message.row == sent.row
+    found = {one.jid: one for one in await ada.receipts(sent)}
+    assert found[ben.jid].read is not None
+    assert found[cyd.jid].read is None
+    assert found[cyd.jid].delivered is not None

@@ -110,6 +110,7 @@ class GroupService(Feature):
     ) -> None:
         self.accounts = accounts
         self.may_create = config.create_groups
+        self._domain = domain
         self.address = f"{self.service}.{domain.name}"
         self._post = post
         self._figures = figures
@@ -315,6 +316,10 @@ class GroupService(Feature):
         return ()
 
     # -- the service ------------------------------------------------------------------------------------
+
+    def disco_items(self, to: JID) -> Sequence[Element]:
+        """The service is an item of the domain, by which clients find it (XEP-0045 §6.1)."""
+        return (disco.item(self.address, name="Groups"),) if to == self._domain.jid else ()
 
     def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
         return (Identity("conference", "text", "Groups"),), SERVICE

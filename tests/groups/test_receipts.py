@@ -71,6 +71,17 @@ async def test_the_author_alone_is_told_how_many_have_a_message(there: There) ->
     assert await there.log("ada") == await there.log("ben") == ["hello"]
 
 
+async def test_what_was_written_before_anybody_has_said_anything_counts_as_well(there: There) -> None:
+    ada = await there.person("ada/phone", receives=True)
+    ben = await there.person("ben/phone")
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member"})
+    await there.write(ada, "hello")
+    there.heard(ada)
+    await mark(there, ben, read=await last_id(there))
+    assert await sums(there, ada) == [("1", "1", "1")]
+
+
 async def test_the_author_sees_who_and_when_and_nobody_else_does(there: There) -> None:
     ada = await there.person("ada/phone")
     ben = await there.person("ben/phone")
@@ -125,7 +136,7 @@ async def test_marks_are_there_after_a_restart(there: There) -> None:
     await there.write(ada, "hello")
     id = await last_id(there)
     await mark(there, ben, read=id)
-    await asyncio.sleep(EVERY * 3)
+    await asyncio.sleep(EVERY * 6)
     await there.node.store.flush()
     record = await there.node.store.account(GROUP)
     assert record is not None

@@ -7,9 +7,11 @@ members flood nobody. Nothing of this is an entry in a log.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from html import unescape
 from weakref import WeakKeyDictionary
 from xml.etree.ElementTree import Element, SubElement
 
@@ -60,6 +62,9 @@ class _Known:
         self.unsaved = 0
 
 
+#: Whom a group names as the author of a message; it does so at the end.
+_AUTHOR = re.compile(rb"<x xmlns='http://jabber.org/protocol/muc#user'><item\b[^>]*?\bjid='([^']*)'")
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Progress]).decode
 
@@ -92,7 +97,12 @@ class Receipts:
         """Reads what is stored of a group. To be called before `note`."""
         if group not in self._known:
             document = await self._store.document(group.id, _SPACE, "")
-            self._known[group] = _Known(_decode(document.value) if document is not None else {})
+            known = _Known(_decode(document.value) if document is not None else {})
+            page = await self._store.page(LogQuery(group.id, limit=_RECENT, backwards=True))
+            for entry in page.entries:
+                if (authors := _AUTHOR.findall(entry.stanza)) and authors[-1] != b"":
+                    known.recent.append((entry.id, unescape(authors[-1].decode())))
+            self._known[group] = known
 
     def is_loaded(self, group: Group) -> bool:
         return group in self._known
@@ -151,6 +161,9 @@ class Receipts:
         if known.unsaved >= _STORED_EVERY or not news:
             known.unsaved = 0
             self._store.put_soon(group.id, _SPACE, "", _encode(known.members))
+        else:  # stored soon, also if nobody says anything more
+            known.planned = True
+            self._tasks.later(_EVERY, lambda: self._tell(group, known))
 
     def _tell_author(
         self, group: Group, author: str, news: Sequence[tuple[int, tuple[int, int, int]]]

@@ -116,9 +116,7 @@ async def test_who_was_added_reads_what_follows_and_nothing_before(people: Peopl
     ada, ben, _, group = await three(people)
     dan = await people.open(people.account("dan"))
     await ada.send(group, "before")
-    assert await ada.add_members(group, dan.jid, "nobody@localhost") == {
-        "nobody@localhost": "item-not-found"
-    }
+    assert await ada.add_members(group, dan.jid, "nobody@localhost") == {"nobody@localhost": "item-not-found"}
     await ada.send(group, "after")
     await ben.send(group, "from ben")
     got = await receive(dan, 2)

@@ -38,7 +38,7 @@ async def test_what_one_writes_everybody_reads_encrypted(people: People) -> None
     for client in (ben, cyd):
         (got,) = await receive(client)
         assert (got.peer, got.author, got.body, got.group) == (group, ada.jid, "Who is there?", True)
-        assert got.encrypted and got.trust.sound and got.incoming
+        assert (got.encrypted, got.trust.sound, got.incoming) == (True, True, True)
     await got.reply("I am")
     assert [(m.author, m.body) for m in await receive(ben)] == [(cyd.jid, "I am")]
     assert [(m.author, m.body) for m in await receive(ada)] == [(cyd.jid, "I am")]

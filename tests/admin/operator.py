@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
+from typer.testing import CliRunner
+
+from kith.cli import app
 from tests.api.person import Answer, Person
 from tests.conftest import RunningServer
+
+
+class Done(NamedTuple):
+    """What a command did."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def kith(server: RunningServer, *arguments: str, check: bool = True) -> Done:
+    """Runs a command as `RunningServer.kith` does, in this process, which takes a fraction of the time."""
+    with ThreadPoolExecutor(1) as elsewhere:  # the test may have a loop of its own here
+        run = elsewhere.submit(CliRunner().invoke, app, arguments, env=server.environ).result()
+    assert not check or run.exit_code == 0, (arguments, run.output, run.exception)
+    return Done(run.exit_code, run.stdout, run.stderr)
 
 
 class Operator:
@@ -13,7 +33,7 @@ class Operator:
 
     def __init__(self, server: RunningServer, token: str = "") -> None:
         self.server = server
-        self.token = token or server.kith("admin", "token", "create", f"t{id(self)}").stdout.strip()
+        self.token = token or kith(server, "admin", "token", "create", f"t{id(self)}").stdout.strip()
         self._person = Person(server)
 
     async def ask(self, method: str, path: str, json: Any = None, **other: Any) -> Answer:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-import kith.api.admin
+from kith.api import admin as admin_package
 from kith.api.admin.admission import WRONG
-from tests.admin.operator import Operator
-from tests.api.person import Person
+from tests.admin.operator import Operator, kith
+from tests.api.person import Person, until
 from tests.conftest import RunningServer, running
 from tests.raw import online
 
@@ -38,7 +38,7 @@ def operator(server: RunningServer) -> Operator:
 def written() -> set[tuple[str, str]]:
     """Method and path of all that is written down in the source as an endpoint."""
     found = set()
-    for module in pkgutil.iter_modules(kith.api.admin.__path__, "kith.api.admin."):
+    for module in pkgutil.iter_modules(admin_package.__path__, "kith.api.admin."):
         for kind in vars(importlib.import_module(module.name)).values():
             if isinstance(kind, type):
                 found |= {value._endpoint[:2] for value in vars(kind).values() if hasattr(value, "_endpoint")}
@@ -88,7 +88,7 @@ async def test_a_device_of_an_operator_gets_in_until_the_account_is_suspended(
 
 
 async def test_a_token_that_may_only_read_changes_nothing(server: RunningServer) -> None:
-    shown = server.kith("admin", "token", "create", "reader", "--read-only", "--days", "1").stdout.strip()
+    shown = kith(server, "admin", "token", "create", "reader", "--read-only", "--days", "1").stdout.strip()
     reader = Operator(server, shown)
     me = await reader.done("GET", "/me")
     assert (me["name"], me["kind"], me["write"]) == ("reader", "token", False)
@@ -106,19 +106,19 @@ async def test_a_token_that_may_only_read_changes_nothing(server: RunningServer)
 
 
 async def test_a_token_is_refused_once_it_is_revoked_or_expired(server: RunningServer) -> None:
-    token = server.kith("admin", "token", "create", "short").stdout.strip()
-    expired = server.kith("admin", "token", "create", "over", "--days", "0.000000001").stdout.strip()
-    listed = server.kith("admin", "token", "list").stdout
+    token = kith(server, "admin", "token", "create", "short").stdout.strip()
+    expired = kith(server, "admin", "token", "create", "over", "--days", "0.000000001").stdout.strip()
+    listed = kith(server, "admin", "token", "list").stdout
     assert re.search(r"short +change .* never", listed)
     assert token not in listed
     assert token.encode() not in server.on_disk()
     await Operator(server, token).done("GET", "/me")
-    assert "was revoked" in server.kith("admin", "token", "revoke", "short").stdout
+    assert "was revoked" in kith(server, "admin", "token", "revoke", "short").stdout
     for text in (token, expired, token + "x", token[:-1], "kadm_", "kadm_" + "é" * 10):
         headers = {"Authorization": f"Bearer {text}".encode().decode("latin-1")}
         answer = await Person(server).ask("GET", "/api/admin/me", headers=headers)
         assert (answer.status, answer.error) == (401, "not-authorized")
-    again = server.kith("admin", "token", "revoke", "short", check=False)
+    again = kith(server, "admin", "token", "revoke", "short", check=False)
     assert again.returncode == 2
     assert "there is no token short" in again.stderr
 
@@ -183,8 +183,12 @@ async def test_pages_have_everybody_once_in_order(server: RunningServer, operato
     assert [one["address"] for one in shown["people"]] == ["page3@localhost"]
     await operator.done("DELETE", "/people/page3/sessions")
     await client.end()
-    shown = await operator.done("GET", "/people?query=page&sort=last_seen&limit=1")
-    assert shown["people"][0]["address"] == "page3@localhost"
+
+    async def first() -> bool:  # the time when somebody left is written a little later
+        shown = await operator.done("GET", "/people?query=page&sort=last_seen&limit=1")
+        return bool(shown["people"][0]["address"] == "page3@localhost")
+
+    await until(first)
 
 
 async def test_accounts_are_added_changed_and_removed(server: RunningServer, operator: Operator) -> None:
@@ -236,13 +240,13 @@ async def test_the_audit_log_tells_what_commands_did_and_can_not_be_forged(
     server.add_user("walt")
     note = "x\n2026-01-01 root command account.remove everybody\x1b[2J\u202e"
     await operator.done("POST", "/bans", {"kind": "account", "value": "walt", "note": note})
-    await asyncio.to_thread(server.kith, "user", "passwd", "walt", "--password", "new")
-    await asyncio.to_thread(server.kith, "user", "remove", "walt", "--yes")
-    shown = (await asyncio.to_thread(server.kith, "admin", "log", "--count", "3")).stdout.splitlines()
+    await asyncio.to_thread(kith, server, "user", "passwd", "walt", "--password", "new")
+    await asyncio.to_thread(kith, server, "user", "remove", "walt", "--yes")
+    shown = (await asyncio.to_thread(kith, server, "admin", "log", "--count", "3")).stdout.splitlines()
     assert len(shown) == 4, shown
     assert "\x1b" not in "".join(shown)
     assert [line.split()[4] for line in shown[1:]] == ["ban", "account.password", "account.remove"]
-    lines = (await asyncio.to_thread(server.kith, "admin", "log", "--json", "--count", "3")).stdout.split(
+    lines = (await asyncio.to_thread(kith, server, "admin", "log", "--json", "--count", "3")).stdout.split(
         "\n"
     )
     assert json.loads(lines[2])["target"] == "walt@localhost"

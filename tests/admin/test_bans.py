@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, tostring
 
 import pytest
 
-from tests.admin.operator import Operator
+from tests.admin.operator import Operator, kith
 from tests.api.person import Device, Person, until
 from tests.api.test_devices import forget_codes
 from tests.conftest import RunningServer, running
@@ -185,6 +185,9 @@ async def test_a_ban_names_the_address_that_somebody_has_now(
     phone = await person.register()
     request = {"number": new.number, "code": await new.send_code()}
     await person.done("POST", "/api/account/number", request, phone)
+    old = f"/people/%2B{person.number[1:]}"
+    assert (await operator.done("GET", old))["address"] == f"{new.number}@localhost"
+    assert (await operator.ask("DELETE", old)).error == "conflict"
     answer = await operator.ask("POST", "/bans", {"kind": "number", "value": person.number})
     assert (answer.status, answer.error) == (409, "conflict")
     assert new.number in answer.body["text"]
@@ -269,16 +272,16 @@ async def test_operators_can_not_be_banned_over_the_api(server: RunningServer, o
 async def test_a_command_ends_sessions_of_a_running_server(server: RunningServer) -> None:
     server.add_user("eve")
     client = await online(server.port, "eve")
-    done = await asyncio.to_thread(server.kith, "user", "ban", "eve", "--reason", "Enough.")
+    done = await asyncio.to_thread(kith, server, "user", "ban", "eve", "--reason", "Enough.")
     assert "Banned: account eve" in done.stdout
     assert await failure(server, "eve") == ("account-disabled", "Enough.")  # when the command returns
     assert await ended(client) == ("not-authorized", "Enough.")
-    listed = await asyncio.to_thread(server.kith, "user", "bans")
+    listed = await asyncio.to_thread(kith, server, "user", "bans")
     assert re.search(r"account +eve +everything .* Enough\.", listed.stdout)
-    refused = await asyncio.to_thread(server.kith, "user", "add", "Eve", "--password", "x", check=False)
+    refused = await asyncio.to_thread(kith, server, "user", "add", "Eve", "--password", "x", check=False)
     assert "is banned (account eve)" in refused.stderr
     assert (
-        "No longer banned" in (await asyncio.to_thread(server.kith, "user", "unban", "eve@localhost")).stdout
+        "No longer banned" in (await asyncio.to_thread(kith, server, "user", "unban", "eve@localhost")).stdout
     )
 
     async def back() -> bool:
@@ -332,6 +335,25 @@ async def test_a_ban_lasts_over_a_restart(server: RunningServer, operator: Opera
     await operator.lift(id)
 
 
+async def test_a_session_of_somebody_suspended_meanwhile_does_not_come_back(
+    server: RunningServer, operator: Operator
+) -> None:
+    """Otherwise contacts would see them online until the session expires."""
+    for name in ("kim", "lou"):
+        server.add_user(name)
+        async with RawClient(server.port) as client:
+            enable = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+            await client.login2(name, f"<bind xmlns='urn:xmpp:bind:0'>{enable}</bind>")
+            client.send("<presence/>")
+            await client.tag("presence")
+    assert server.stop() == 0
+    kith(server, "user", "suspend", "kim")
+    server.start()
+    assert (await operator.done("GET", "/people/kim"))["sessions"] == []
+    assert len((await operator.done("GET", "/people/lou"))["sessions"]) == 1
+    await operator.done("DELETE", "/people/kim/suspension")
+
+
 # -- names and invitations ---------------------------------------------------------------------------
 
 
@@ -348,7 +370,7 @@ async def test_a_banned_name_can_not_be_registered(named: RunningServer) -> None
 async def test_an_invitation_of_somebody_banned_is_void(named: RunningServer) -> None:
     operator = Operator(named)
     named.add_user("ivy")
-    shown = named.kith("invite", "--contact", "ivy").stdout
+    shown = kith(named, "invite", "--contact", "ivy").stdout
     found = re.search(r"/invite/(\S+)", shown)
     assert found is not None
     preauth = f"<preauth xmlns='urn:xmpp:pars:0' token='{found[1]}'/>"
@@ -383,19 +405,19 @@ async def test_what_can_not_be_done_is_said_in_one_line(
     named: RunningServer, arguments: tuple[str, ...], text: str
 ) -> None:
     named.add_user("ivy")
-    done = await asyncio.to_thread(named.kith, "user", *arguments, check=False)
+    done = await asyncio.to_thread(kith, named, "user", *arguments, check=False)
     assert done.returncode == 2
     assert text in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
-    assert "Nobody is suspended or banned" in (await asyncio.to_thread(named.kith, "user", "bans")).stdout
+    assert "Nobody is suspended or banned" in (await asyncio.to_thread(kith, named, "user", "bans")).stdout
 
 
 async def test_an_account_is_removed_for_good_in_one_step(named: RunningServer) -> None:
     named.add_user("gone")
-    done = await asyncio.to_thread(named.kith, "user", "remove", "Gone", "--yes", "--ban")
+    done = await asyncio.to_thread(kith, named, "user", "remove", "Gone", "--yes", "--ban")
     assert "gone@localhost was banned and removed" in done.stdout
     assert condition(await register(named, "gone")) == "forbidden"
-    await asyncio.to_thread(named.kith, "user", "unban", "gone")
+    await asyncio.to_thread(kith, named, "user", "unban", "gone")
     assert (await register(named, "gone")).get("type") == "result"
 
 
@@ -406,6 +428,6 @@ async def test_an_app_says_why_an_account_is_not_let_in(named: RunningServer, tm
     (tmp_path / "password").write_text("pw\n")
     login = ("--jid", "jan@localhost", "--password-file", str(tmp_path / "password"), "--insecure")
     place = ("--host", "localhost", "--port", str(named.port), "--data", str(tmp_path / "app"))
-    sent = await asyncio.to_thread(named.kith, "send", "ivy@localhost", "hello", *login, *place, check=False)
+    sent = await asyncio.to_thread(kith, named, "send", "ivy@localhost", "hello", *login, *place, check=False)
     assert "the server does not let this account in. Please call us." in sent.stderr
     assert sent.returncode == 1

@@ -20,7 +20,7 @@ from kith.records.bounced import KEPT
 from kith.records.devices import Devices
 from kith.wire.errors import StanzaError
 from kith.wire.stanza import Stanza
-from tests.admin.operator import Operator
+from tests.admin.operator import Operator, kith
 from tests.api.person import until
 from tests.clocks import SetClock
 from tests.conftest import RunningServer, running
@@ -42,7 +42,7 @@ def chat(to: str, id: str, text: str = _SECRET) -> str:
 
 
 async def traced(server: RunningServer, *arguments: str) -> list[dict[str, Any]]:
-    shown = (await asyncio.to_thread(server.kith, "trace", *arguments, "--json")).stdout
+    shown = (await asyncio.to_thread(kith, server, "trace", *arguments, "--json")).stdout
     assert _SECRET not in shown
     assert "oak" not in shown
     return [json.loads(line) for line in shown.splitlines()]
@@ -88,7 +88,7 @@ async def test_a_watched_account_tells_which_device_has_acknowledged_and_what_wa
         server.add_user(name)
     cat = await online(server.port, "cat", "laptop")
     for name in ("cat", "dan"):
-        done = await asyncio.to_thread(server.kith, "trace", name, "--watch", "1")
+        done = await asyncio.to_thread(kith, server, "trace", name, "--watch", "1")
         assert f"{name}@localhost is traced for 1 hours" in done.stdout
     cat.send(chat("nobody@localhost", "r1"))
     await cat.take(lambda e: e.get("type") == "error" and e.get("id") == "r1")
@@ -114,10 +114,10 @@ async def test_a_watched_account_tells_which_device_has_acknowledged_and_what_wa
         ("received", "a1", "laptop"),
     ]
     assert events[1]["error"].startswith("service-unavailable")
-    table = (await asyncio.to_thread(server.kith, "trace", "cat")).stdout
+    table = (await asyncio.to_thread(kith, server, "trace", "cat")).stdout
     assert "refused" in table
     assert _SECRET not in table
-    assert "is not traced" in (await asyncio.to_thread(server.kith, "trace", "cat", "--stop")).stdout
+    assert "is not traced" in (await asyncio.to_thread(kith, server, "trace", "cat", "--stop")).stdout
     assert not [line for line in await traced(server, "cat") if "state" not in line]
     cat.abort()
 
@@ -144,7 +144,7 @@ async def test_the_api_says_the_same_and_notes_who_has_looked(server: RunningSer
     assert log == ["trace.stop", "trace", "trace.start"]  # looks are noted once an hour
     for query in ("peer=a%20b", "limit=0", "limit=9999"):
         assert (await operator.ask("GET", f"/people/eve/messages?{query}")).status == 400
-    reader = Operator(server, server.kith("admin", "token", "create", "r", "--read-only").stdout.strip())
+    reader = Operator(server, kith(server, "admin", "token", "create", "r", "--read-only").stdout.strip())
     assert (await reader.ask("PUT", "/people/eve/tracing", {})).status == 403
     eve.abort()
 
@@ -152,15 +152,15 @@ async def test_the_api_says_the_same_and_notes_who_has_looked(server: RunningSer
 def test_without_a_server_the_log_alone_is_asked(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         server.add_user("ada")
-        assert "No log has such a message" in server.kith("trace", "ada").stdout
+        assert "No log has such a message" in kith(server, "trace", "ada").stdout
         server.stop()
-        assert "No server is running" in server.kith("trace", "ada").stderr
+        assert "No server is running" in kith(server, "trace", "ada").stderr
         for arguments, text in (
             (("trace", "nobody"), "There is no account nobody@localhost"),
             (("trace", "ada", "--with", "a b"), "a b is not an address"),
             (("trace", "ada", "--watch", "1"), "no server is running here"),
         ):
-            done = server.kith(*arguments, check=False)
+            done = kith(server, *arguments, check=False)
             assert done.returncode == 2
             assert text in done.stderr
 

@@ -16,6 +16,7 @@ import pytest
 import websockets
 
 from kith.admin.live import SOCKET
+from tests.admin.operator import kith
 from tests.api.person import Person, until
 from tests.conftest import RunningServer, running
 from tests.raw import online
@@ -28,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 async def listed(server: RunningServer, *arguments: str) -> dict[str, dict[str, Any]]:
-    shown = await asyncio.to_thread(server.kith, "user", "list", "--json", *arguments)
+    shown = await asyncio.to_thread(kith, server, "user", "list", "--json", *arguments)
     return {one["address"]: one for one in map(json.loads, shown.stdout.splitlines())}
 
 
@@ -60,14 +61,14 @@ async def test_the_list_says_who_is_online_from_where_and_what_they_take_up(serv
 
 async def test_a_table_is_for_people_and_a_pipe_gets_addresses(server: RunningServer) -> None:
     server.add_user("cat")
-    shown = (await asyncio.to_thread(server.kith, "user", "list", "cat")).stdout
+    shown = (await asyncio.to_thread(kith, server, "user", "list", "cat")).stdout
     assert shown == "cat@localhost\n"
-    table = (await asyncio.to_thread(server.kith, "user", "list", "cat", "--long")).stdout.splitlines()
+    table = (await asyncio.to_thread(kith, server, "user", "list", "cat", "--long")).stdout.splitlines()
     assert table[0].split() == [
         *("ADDRESS", "NAME", "STATE", "LAST", "SEEN", "DEVICES", "MESSAGES", "STORAGE", "FROM"),
     ]
     assert table[1].split()[:4] == ["cat@localhost", "active", "never", "0"]
-    wrong = await asyncio.to_thread(server.kith, "user", "list", "--state", "x", check=False)
+    wrong = await asyncio.to_thread(kith, server, "user", "list", "--state", "x", check=False)
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1
 
@@ -100,11 +101,11 @@ async def test_addresses_are_kept_by_account_and_shown_to_operators(server: Runn
             "2001:db8:1:2::/64",
         ]
     exported = await asyncio.to_thread(
-        server.kith, "user", "export", address, "--output", str(server.data_dir.parent / "export.zip")
+        kith, server, "user", "export", address, "--output", str(server.data_dir.parent / "export.zip")
     )
     assert "everything" in exported.stdout
     assert b"2001:db8:1:2::/64" in server.on_disk()
-    await asyncio.to_thread(server.kith, "user", "remove", address, "--yes")
+    await asyncio.to_thread(kith, server, "user", "remove", address, "--yes")
     assert address not in await listed(server)
 
 
@@ -119,11 +120,13 @@ async def test_a_stranger_on_the_socket_breaks_nothing(server: RunningServer) ->
         b"\0" * 5000,
         b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         b"DELETE / HTTP/9\r\n\r\n",
+        b"POST /trace HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]",
     ):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(server.data_dir / SOCKET))
             client.sendall(text)
     assert await listed(server)
+    assert "level=error" not in server.log.read_text()
 
 
 def test_without_a_server_nobody_is_online_and_a_socket_that_is_left_does_not_hurt(tmp_path: Path) -> None:
@@ -131,11 +134,11 @@ def test_without_a_server_nobody_is_online_and_a_socket_that_is_left_does_not_hu
         server.add_user("ada")
         server.kill()
         assert (server.data_dir / SOCKET).exists()
-        shown = server.kith("user", "list", "--json")
+        shown = kith(server, "user", "list", "--json")
         assert json.loads(shown.stdout)["online"] is None
-        assert "No server is running" in server.kith("user", "list", "--long").stderr
+        assert "No server is running" in kith(server, "user", "list", "--long").stderr
         server.start()
-        assert json.loads(server.kith("user", "list", "--json").stdout)["online"] is False
+        assert json.loads(kith(server, "user", "list", "--json").stdout)["online"] is False
         assert server.stop() == 0
         assert not (server.data_dir / SOCKET).exists()
 
@@ -146,7 +149,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_no_reason_not_to_start(tmp_path
     with running(folder) as server:
         assert "no socket for commands" in server.log.read_text()
         server.add_user("ada")
-        assert json.loads(server.kith("user", "list", "--json").stdout)["online"] is None
+        assert json.loads(kith(server, "user", "list", "--json").stdout)["online"] is None
 
 
 def test_every_command_that_changes_something_is_in_the_audit_log(tmp_path: Path) -> None:
@@ -173,8 +176,8 @@ def test_every_command_that_changes_something_is_in_the_audit_log(tmp_path: Path
         ("import", "import", str(accounts)),
     ]
     for _, *command in done:
-        server.kith(*command)
-    log = [json.loads(line) for line in server.kith("admin", "log", "--json").stdout.splitlines()]
+        kith(server, *command)
+    log = [json.loads(line) for line in kith(server, "admin", "log", "--json").stdout.splitlines()]
     assert [entry["action"] for entry in log] == [action for action, *_ in done]
     assert {entry["via"] for entry in log} == {"command"}
     assert {entry["by"] for entry in log} == {pwd.getpwuid(os.getuid()).pw_name}
@@ -184,8 +187,8 @@ async def test_one_account_is_shown_with_what_is_known_of_it(server: RunningServ
     person = Person(server)
     phone = await person.register("Nokia")
     client = await phone.online(server.port)
-    await asyncio.to_thread(server.kith, "user", "ban", "+49151*", "--new-only", "--note", "spam")
-    shown = (await asyncio.to_thread(server.kith, "user", "show", person.number)).stdout
+    await asyncio.to_thread(kith, server, "user", "ban", "+49151*", "--new-only", "--note", "spam")
+    shown = (await asyncio.to_thread(kith, server, "user", "show", person.number)).stdout
     for text in (
         f"address     {person.number}@localhost\n",
         "state       active\n",
@@ -196,11 +199,11 @@ async def test_one_account_is_shown_with_what_is_known_of_it(server: RunningServ
         assert text in shown, shown
     client.abort()
     await asyncio.to_thread(
-        server.kith, "user", "suspend", person.number, "--note", "evil\x1b[2J", "--days", "1"
+        kith, server, "user", "suspend", person.number, "--note", "evil\x1b[2J", "--days", "1"
     )
-    shown = (await asyncio.to_thread(server.kith, "user", "show", person.number)).stdout
+    shown = (await asyncio.to_thread(kith, server, "user", "show", person.number)).stdout
     assert "state       suspended\n" in shown
     assert "evil[2J" in shown or "evil [2J" in shown
     assert "\x1b" not in shown
-    missing = await asyncio.to_thread(server.kith, "user", "show", "nobody", check=False)
+    missing = await asyncio.to_thread(kith, server, "user", "show", "nobody", check=False)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)

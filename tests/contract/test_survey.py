@@ -73,3 +73,15 @@ async def test_what_became_of_messages_is_told_newest_first(logs: Logs) -> None:
     assert [(one.id, one.mark) for one in await store.logged(logs.b, _END, 1)] == [(12, 11)]
     await store.delete_account("c@x")
     assert (await store.logged(logs.a, _END, 1))[0].peer_mark is None
+
+
+async def test_large_messages_are_told_in_several_parts(logs: Logs) -> None:
+    large = b"<message>" + b"x" * 600_000 + b"</message>"
+    for id in (10, 11, 12):
+        await logs.appended(id, stanza=large)
+    found, before = [], _END
+    while page := await logs.store.logged(logs.a, before, 10):
+        assert len(page) <= 2
+        found += [one.id for one in page]
+        before = page[-1].id
+    assert found == [12, 11, 10]

@@ -377,8 +377,10 @@ class Disk:
         )
 
     def logged(self, account: int, before: int, limit: int, peer: str) -> list[Logged]:
-        found = []
+        found: list[Logged] = []
         for id, row in sorted(self._log(account).rows.items(), reverse=True):
+            if sum(len(one.stanza) for one in found) >= PAGE_BYTES:
+                break
             if id < before and peer in ("", row.peer) and account in self.by_id:
                 other = self.accounts.get(row.peer)
                 same = self._log(other.id).rows.get(id) if other is not None else None

@@ -102,12 +102,19 @@ class Exclusions:
             return True
         return any(move.account == ban.account for move in (await Moves(self._store).all()).values())
 
-    async def account(self, text: str) -> AccountRecord:
-        """The account that an operator names. Raises Refused."""
+    async def account(self, text: str, exactly: bool = False) -> AccountRecord:
+        """The account that an operator names. Raises Refused.
+
+        If its address was changed, that is the account at the new one; with ``exactly``, it is refused.
+        """
         try:
             bare = account_address(self._config.domain, text)
         except ValueError as error:
             raise Refused("not-found", f"{error}.") from None
+        if (move := await Moves(self._store).find(bare)) is not None:
+            if exactly:
+                raise Refused("conflict", f"{bare} is {move.new} now.")
+            bare = move.new
         record = await self._store.account(bare)
         if record is None:
             raise Refused("not-found", f"There is no account {bare}.")

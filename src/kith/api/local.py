@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -27,6 +29,7 @@ from kith.core.sessions.upkeep import Upkeep
 logger = structlog.get_logger("kith")
 #: How long to wait for requests in progress when the server stops, in seconds.
 _FAREWELL = 2.0
+_T = TypeVar("_T")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,7 +49,9 @@ class LocalSocket:
         app.router.add_post("/changes", self._changes)
         app.router.add_post("/trace", self._trace)
         app.router.add_post("/tracing", self._switch)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_FAREWELL, logger=logging.getLogger("kith.http")
+        )
         self._server: asyncio.AbstractServer | None = None
 
     async def start(self) -> None:
@@ -75,13 +80,13 @@ class LocalSocket:
 
     async def _trace(self, request: web.Request) -> web.Response:
         """What the server knows of some accounts and messages."""
-        asked = msgspec.json.decode(await request.read(), type=AskedTrace)
+        asked = await _decoded(request, AskedTrace)
         found = await self._live.ask(asked.accounts, asked.ids)
         return web.Response(body=_encode(found), content_type="application/json")
 
     async def _switch(self, request: web.Request) -> web.Response:
         """Starts tracing an account, or stops it. 409: too many are traced."""
-        asked = msgspec.json.decode(await request.read(), type=AskedTracing)
+        asked = await _decoded(request, AskedTracing)
         if not asked.hours:
             self._tracing.stop(asked.account)
             return web.Response(status=204)
@@ -95,6 +100,14 @@ class LocalSocket:
         """Takes up what a command has written. Answers when that is done."""
         await self._upkeep.take_up()
         return web.Response(status=204)
+
+
+async def _decoded(request: web.Request, kind: type[_T]) -> _T:
+    """The body of a request. Raises HTTPBadRequest."""
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.DecodeError:
+        raise web.HTTPBadRequest from None
 
 
 def _bind(path: Path) -> socket.socket:

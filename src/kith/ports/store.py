@@ -290,7 +290,7 @@ class SurveyStore(Protocol):
     async def logged(self, account: int, before: int, limit: int, peer: str = "") -> list[Logged]:
         """The entries of a log with id < ``before``, also those that are not archived, the newest first.
 
-        ``peer``: only those with this bare address.
+        ``peer``: only those with this bare address. Fewer than ``limit`` if they are large; empty at the end.
         """
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from kith.ports.store import INCOMING, OUTGOING, UNDELIVERED, Document, Logged, Overview, Usage
 from kith.store.database import Database
+from kith.store.log import PAGE_BYTES
 
 _NO_KEYS = msgspec.msgpack.encode({})
 
@@ -66,6 +67,15 @@ class Survey(Database):
             "ORDER BY log.id DESC LIMIT :limit"
         )
         values = {"account": account, "before": before, "limit": limit, "peer": peer}
-        return await self._read(
-            lambda connection: [Logged(*row) for row in connection.execute(statement, values)]
-        )
+
+        def read(connection: sqlite3.Connection) -> list[Logged]:
+            found: list[Logged] = []
+            size = 0
+            for row in connection.execute(statement, values):
+                found.append(Logged(*row))
+                size += len(found[-1].stanza)
+                if size >= PAGE_BYTES:
+                    break
+            return found
+
+        return await self._read(read)

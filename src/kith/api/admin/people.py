@@ -226,6 +226,7 @@ class PeopleResource:
         This can't be undone. Bans stay, so that a banned number can't register again. Accounts of operators
         are removed by a command only.
         """
+        await self._exclusions.account(call.path["address"], exactly=True)
         account = await self._account(call)
         self._refuse_operator(call, account.jid)
         await self._leaving.remove(account)

@@ -22,6 +22,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
 from kith.core.hooks.table import Hooks
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Document, Store, Unavailable
@@ -70,6 +71,7 @@ class Handover:
         hooks: Hooks,
         tasks: Tasks,
         clock: Clock,
+        bans: Bans,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -78,6 +80,7 @@ class Handover:
         self._hooks = hooks
         self._tasks = tasks
         self._clock = clock
+        self._bans = bans
 
     async def wait_until_idle(self, seconds: float) -> None:
         """Waits until the stanzas sent by sessions are handled and committed, at most ``seconds``."""
@@ -196,13 +199,15 @@ class Handover:
         }
 
     async def _make(self, kept: dict[str, Any], left: float, accounts: dict[str, Account]) -> Session | None:
-        """Restores one session. Returns None if its account no longer exists.
+        """Restores one session. Returns None if its account no longer exists, or is suspended or banned.
 
         ``accounts``: those that were read already, by address.
         """
         jid = parse_jid(kept["jid"])
         account = accounts.get(jid.bare) or await self._accounts.prepare(jid.bare)
         if account is None or jid.resource in account.sessions:
+            return None
+        if self._bans.of_account(account.id, account.jid) is not None:
             return None
         if account.roster is None:
             account.roster = await Roster.load(self._store, account.id)

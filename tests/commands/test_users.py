@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,31 @@ def test_a_number_is_one_account_however_it_is_written(stopped: RunningServer) -
     for form in ("+525512345678", "+5215512345678@localhost"):
         assert stopped.kith("user", "passwd", form, "--password", "y").returncode == 0
     assert stopped.kith("user", "remove", "+5215512345678", "--yes").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("command", ["add", "restore", "import"])
+def test_what_root_makes_in_a_folder_belongs_to_the_owner_of_the_folder(tmp_path: Path, command: str) -> None:
+    """Otherwise the server, which is another user, can't open its own database."""
+    tmp_path.chmod(0o755)
+    server = RunningServer(tmp_path / "data")
+    if command == "restore":
+        other = RunningServer(tmp_path / "other")
+        other.add_user("ada")
+        other.kith("backup", str(tmp_path / "saved.tar"))
+    if command == "import":
+        (tmp_path / "ada.xml").write_text(
+            "<server-data xmlns='urn:xmpp:pie:0'><host jid='localhost'>"
+            "<user name='ada' password='pw of ada'/></host></server-data>"
+        )
+    server.data_dir.mkdir(mode=0o700)
+    os.chown(server.data_dir, 12345, 12346)
+    arguments = {
+        "add": ("user", "add", "ada", "--password", "pw"),
+        "restore": ("restore", str(tmp_path / "saved.tar")),
+        "import": ("import", str(tmp_path / "ada.xml")),
+    }
+    server.kith(*arguments[command])
+    made = list(server.data_dir.iterdir())
+    assert "kith.sqlite" in {path.name for path in made}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from kith.accounts.secret import has_secret
 from kith.commands.fail import fail
@@ -29,6 +31,19 @@ def make_folder(config: Config) -> None:
     except OSError as error:
         fail(str(error))
     say(f"A new data folder: {config.data_dir.absolute()}", sys.stderr)
+
+
+def give_to_owner(folder: Path) -> None:
+    """Leaves files that root has made in a data folder to the folder's owner: the user of the server.
+
+    Does nothing for anybody else.
+    """
+    if os.geteuid() != 0 or not folder.is_dir():
+        return
+    owner = folder.stat()
+    for path in [*folder.iterdir()]:
+        if owner.st_uid != path.lstat().st_uid == 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def is_used(config: Config) -> bool:

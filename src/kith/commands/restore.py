@@ -11,6 +11,7 @@ from kith.commands import backup_file
 from kith.commands.backup import counted, progress_bar
 from kith.commands.backup_file import About, BackupError
 from kith.commands.fail import fail
+from kith.commands.folder import give_to_owner
 from kith.commands.sealing import is_sealed, unseal
 from kith.config import Config
 from kith.store import snapshot
@@ -51,6 +52,7 @@ def restore(config: Config, source: Path, identity: Path | None = None) -> None:
     except BaseException:
         _clean(data, created)
         raise
+    give_to_owner(data)
     say(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
     say("Start the server with: kith serve")
 

@@ -21,7 +21,7 @@ from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.commands.audit import actor, note
 from kith.commands.fail import fail
-from kith.commands.folder import make_folder, require_folder
+from kith.commands.folder import give_to_owner, make_folder, require_folder
 from kith.commands.running import take_up
 from kith.config import Config
 from kith.console import SafeConsole
@@ -59,6 +59,7 @@ def with_store(
             return await work(store)
         finally:
             await store.close()
+            give_to_owner(config.data_dir)
 
     try:
         result = asyncio.run(run())

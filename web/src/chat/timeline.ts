@@ -26,7 +26,7 @@ function alike(one: Message, other: Message | undefined): boolean {
     other?.kind === one.kind &&
     !one.unsent &&
     !other.unsent &&
-    other.mine === one.mine &&
+    other.from === one.from &&
     Boolean(other.asked) === Boolean(one.asked) &&
     other.method === one.method &&
     dayOf(other.at) === dayOf(one.at)
@@ -55,7 +55,7 @@ export function group(
     const divides = keys[0] === divider
     const together = (other: Message | undefined): boolean =>
       other !== undefined &&
-      other.mine === message.mine &&
+      other.from === message.from &&
       other.kind !== 'notice' &&
       Math.abs(other.at - message.at) < TOGETHER &&
       dayOf(other.at) === dayOf(message.at)

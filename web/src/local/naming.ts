@@ -18,6 +18,11 @@ export async function namesOf(work: Work, { key, id }: Message): Promise<string[
   return [id, ...aliases.map((alias) => alias.id ?? '')].filter(Boolean)
 }
 
+/** The keys that a message of a chat with this id can have: it is mine, or the other person's. */
+export function keysNamed(me: Address, chat: Address, id: string): string[] {
+  return [messageKey(chat, me, true, id), messageKey(chat, chat, false, id)]
+}
+
 /** For screens: the message of a chat with an id. */
 export async function named(
   db: Database,
@@ -25,7 +30,7 @@ export async function named(
   chat: Address,
   id: string
 ): Promise<Message | undefined> {
-  const keys = [messageKey(chat, me, true, id), messageKey(chat, chat, false, id)]
+  const keys = keysNamed(me, chat, id)
   const aliases = await db.changes.bulkGet(keys.map((key) => `alias ${key}`))
   const all = await db.messages.bulkGet([...keys, ...aliases.map((alias) => alias?.target ?? '')])
   return all.find((message) => message !== undefined)

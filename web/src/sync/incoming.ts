@@ -7,6 +7,7 @@ import type { Crypto } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import type { KeyBuffer } from '../local/key-buffer'
 import { chosenName } from '../local/names'
+import { keysNamed } from '../local/naming'
 import { messageKey } from '../local/order'
 import type { Address, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
@@ -104,10 +105,7 @@ export class Incoming {
     )
     return [
       ...own.map((id) => messageKey(chat, from, mine, id)),
-      ...others.flatMap((id) => [
-        messageKey(chat, this.me, true, id ?? ''),
-        messageKey(chat, chat, false, id ?? '')
-      ])
+      ...others.flatMap((id) => keysNamed(this.me, chat, id ?? ''))
     ]
   }
 

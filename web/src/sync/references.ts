@@ -6,7 +6,7 @@ import type { Opened } from '../crypto/crypto'
 import { addAlias } from '../local/aliases'
 import { addChange, changeKey, placeChange } from '../local/changes'
 import { mayChange } from '../local/edits'
-import { resolve } from '../local/naming'
+import { keysNamed, resolve } from '../local/naming'
 import { messageKey, orderAt, orderOf } from '../local/order'
 import { withoutText } from '../local/quotes'
 import { emojisIn } from '../local/reactions'
@@ -181,8 +181,8 @@ export class References {
     if (!reaction) return
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
     if (mine && incoming.archive) {
-      for (const author of [this.me, chat]) {
-        const target = await this.meant(messageKey(chat, author, author === this.me, reaction.of), incoming)
+      for (const key of keysNamed(this.me, chat, reaction.of)) {
+        const target = await this.meant(key, incoming)
         await placeChange(this.work, this.me, 'reaction', target, incoming.id, orderOfEntry(incoming))
       }
     }
@@ -192,9 +192,7 @@ export class References {
     const taken = await this.work.change(changeKey('retraction', first, from), first)
     const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojisIn(emojis) }
     const targets = await Promise.all(
-      [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
-        this.meant(key, incoming)
-      )
+      keysNamed(this.me, chat, reaction.of).map((key) => this.meant(key, incoming))
     )
     const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
     const messages = await Promise.all(targets.map((target) => this.work.message(target)))

@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +18,10 @@ import pytest
 from kith.api import admin as admin_package
 from kith.api.admin.admission import WRONG
 from tests.admin.operator import Operator, kith
-from tests.api.person import Person, until
+from tests.api.person import Device, Person, until
+from tests.api.test_devices import forget_codes
 from tests.conftest import RunningServer, running
-from tests.raw import online
+from tests.raw import RawClient, online
 
 _SETTINGS = {"operators": "+4915112999999@localhost"}
 
@@ -85,6 +87,29 @@ async def test_a_device_of_an_operator_gets_in_until_the_account_is_suspended(
         "suspend",
         "zoe@localhost",
     )
+
+
+async def test_an_app_password_of_an_operator_is_only_good_for_chatting(server: RunningServer) -> None:
+    boss = Person(server, "+4915112999999")
+    forget_codes(server)
+    phone = await boss.register()
+    made = (await boss.done("POST", "/api/app-passwords", {"name": "Dino"}, phone)).body
+    agent = str(uuid.uuid4())
+    async with RawClient(server.port) as client:
+        ask = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+        success = await client.login2(phone.local, ask, agent=agent, password=made["password"])
+        token = success.find("{urn:xmpp:fast:0}token")
+        assert token is not None
+    app = Device({"address": phone.login["address"], "agent": agent, "token": token.get("token")})
+    answer = await boss.ask("GET", "/api/admin/me", device=app)
+    assert (answer.status, answer.error) == (403, "forbidden")
+    assert (await boss.ask("GET", "/api/admin/me", device=phone)).status == 200
+
+
+async def test_an_admin_token_is_nobodys_account(server: RunningServer, operator: Operator) -> None:
+    headers = {"Authorization": f"Bearer {operator.token}"}
+    answer = await Person(server).ask("GET", "/api/account", headers=headers)
+    assert (answer.status, answer.error) == (401, "not-authorized")
 
 
 async def test_a_token_that_may_only_read_changes_nothing(server: RunningServer) -> None:

@@ -106,7 +106,7 @@ def _refusals_are_not_told(patch: Patch) -> None:
 
 
 def _retries_are_not_known(patch: Patch) -> None:
-    patch.setattr(log, "_origin", lambda stanza: None)
+    patch.setattr(log, "origin_of", lambda stanza: None)
 
 
 def _the_mark_passes_what_is_under_way(patch: Patch) -> None:
@@ -308,7 +308,7 @@ def _a_new_owner_does_not_go_on_after_the_last_id(patch: Patch) -> None:
 def _keys_of_repetitions_differ(patch: Patch) -> None:
     """A request that is repeated since its answer got lost is taken for a new one."""
     patch.setattr(Peer, "key", property(lambda self: None))
-    patch.setattr(log, "_origin", lambda stanza: None)
+    patch.setattr(log, "origin_of", lambda stanza: None)
 
 
 def _what_comes_later_overtakes_the_outbox(patch: Patch) -> None:

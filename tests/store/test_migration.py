@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from kith.core.log.log import _origin
+from kith.core.log.log import origin_of
 from kith.core.log.retries import distinct_origin, is_retry
 from kith.ports.store import INCOMING, Append, LogQuery, Retries
 from kith.store.schema import MIGRATIONS
@@ -33,7 +33,7 @@ async def retried(
                 done,
                 message.sender,
                 message.recipient,
-                _origin(Stanza.from_bytes(message.stanza)),
+                origin_of(Stanza.from_bytes(message.stanza)),
                 Retries(is_retry, distinct_origin),
             )
         )

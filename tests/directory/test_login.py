@@ -123,10 +123,15 @@ async def test_who_has_left_the_directory_is_logged_out_and_stays_out(
 ) -> None:
     id = str(uuid.uuid4())
     token = await token_of(server, "dot", id)
+    person = Person(server)
+    device = Device((await person.done("POST", "/api/login", {"name": "dot", "password": "pw"})).body)
+    app = (await person.done("POST", "/api/app-passwords", {"name": "App"}, device)).body["password"]
+    assert await refusal(server, "dot", app) == "success"
     client, other = await online(server.port, "dot"), await online(server.port, "eve")
     people.remove("dot")
     await client.end()
-    assert await refusal(server, "dot") == "not-authorized"
+    for password in ("pw", app):
+        assert await refusal(server, "dot", password) == "not-authorized"
     answer = await once(server.port, by_token("dot", token, id))
     assert answer.tag.endswith("}failure")
     await other.ping()  # nobody else is concerned
@@ -226,3 +231,15 @@ async def test_a_web_app_logs_in_by_the_directory_and_says_so_when_that_is_down(
     people.remove("ivy")
     await client.end()
     assert (await person.ask("GET", "/api/devices", device=device)).status == 401
+
+
+async def test_a_phone_number_belongs_to_nobody_in_the_directory(people: Slapd, tmp_path: Path) -> None:
+    """Whoever may choose their name there could take over the account otherwise."""
+    settings = people.settings(registration="phone")
+    with running(tmp_path / "data", **settings) as server:
+        owner = Person(server)
+        await owner.register()
+        people.add(owner.number)
+        assert await refusal(server, owner.number) == "not-authorized"
+        request = {"name": owner.number, "password": "pw"}
+        assert (await Person(server).ask("POST", "/api/login", request)).error == "wrong-password"

@@ -7,8 +7,10 @@ whole, so whatever is interrupted leaves the former file or the new one.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -81,11 +83,12 @@ def ensure_secret(path: Path, randomness: Randomness, now: float) -> Secret:
         if not has_secret(path):
             path.unlink()  # a start that was cut off
             return ensure_secret(path, randomness, now)
-        keyring = _read(path)
-        valid = [key for key in keyring.former if not key.until or key.until > now]
-        if len(valid) < len(keyring.former):
-            keyring.former = valid
-            _write(path, keyring)
+        with _one_at_a_time(path):
+            keyring = _read(path)
+            valid = [key for key in keyring.former if not key.until or key.until > now]
+            if len(valid) < len(keyring.former):
+                keyring.former = valid
+                _write(path, keyring)
         return keyring.as_secret()
     with os.fdopen(descriptor, "wb") as file:
         file.write(made := randomness.bytes(_BYTES))
@@ -101,15 +104,27 @@ def rotate(path: Path, randomness: Randomness, now: float, log_out: bool) -> int
     until they would expire anyway, and are replaced when they are used; with ``log_out``, they end. PINs stay
     valid, and are stored anew when they are used.
     """
-    old = _read(path)
-    secret = old.as_secret()
-    former = [key for key in old.former if key.use != DEVICES or not log_out]
-    former.append(Former(PINS, old.generation, secret.key(PINS)))
-    if not log_out:
-        former.append(Former(DEVICES, old.generation, secret.key(DEVICES), now + LIFETIME))
-    made = randomness.bytes(_BYTES)
-    _write(path, Keyring(1, old.generation + 1, made, secret.lasting(DEVICES), former))
-    return old.generation + 1
+    with _one_at_a_time(path):
+        old = _read(path)
+        secret = old.as_secret()
+        former = [key for key in old.former if key.use != DEVICES or not log_out]
+        former.append(Former(PINS, old.generation, secret.key(PINS)))
+        if not log_out:
+            former.append(Former(DEVICES, old.generation, secret.key(DEVICES), now + LIFETIME))
+        made = randomness.bytes(_BYTES)
+        _write(path, Keyring(1, old.generation + 1, made, secret.lasting(DEVICES), former))
+        return old.generation + 1
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Keeps other processes from replacing the file: a start of the server, or another command."""
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _read(path: Path) -> Keyring:

@@ -21,6 +21,10 @@ LIFETIME = 14 * 86400.0
 WITHDRAWN_FOR = 60 * 86400.0
 
 
+class TooMany(ValueError):
+    """There are too many announcements."""
+
+
 class Announcement(msgspec.Struct):
     """An announcement. All times are in seconds since 1970. ``cancelled``: when it was cancelled, or 0."""
 
@@ -73,7 +77,7 @@ class Announcements:
         if any(ord(c) < 32 and c not in "\n\t" for c in text):
             raise ValueError("an announcement can't contain control characters")
         if len(await self.all()) >= MAX_STORED:
-            raise ValueError(f"there are {MAX_STORED} announcements already; cancel some")
+            raise TooMany(f"there are {MAX_STORED} announcements already; cancel some")
         now = self._clock.now()
         made = Announcement(self._randomness.hex(5), now, now + lifetime, text)
         await self._store.put(0, SPACE, made.id, _encode(made))

@@ -6,6 +6,7 @@ from kith.admin.exclusions import Exclusions
 from kith.admin.people import Live, People
 from kith.admin.trace import LiveTraces, Traces
 from kith.api.admin.admission import OperatorAdmission
+from kith.api.admin.announcements import AnnouncementsResource
 from kith.api.admin.bans import BansResource
 from kith.api.admin.health import HealthResource
 from kith.api.admin.invitations import InvitationsResource
@@ -29,12 +30,12 @@ _PARTS: tuple[type[object], ...] = (
 #: All resources, in the order of the API's description.
 _RESOURCES: tuple[type[object], ...] = (
     *(MeResource, HealthResource, PeopleResource, BansResource, InvitationsResource, ReportsResource),
-    *(TraceResource, LogResource),
+    *(AnnouncementsResource, TraceResource, LogResource),
 )
 
 _ABOUT = """\
-For the operators of a Kith server: people, devices, bans, invitations, reports, and what became of messages.
-It never shows what people have written.
+For the operators of a Kith server: people, devices, bans, invitations, reports, announcements, and what
+became of messages. It never shows what people have written.
 
 Requests authenticate with `Authorization: Bearer TOKEN`. The token is either one that
 `kith admin token create` has made, or the credential of a device (as for the API of accounts) whose account

@@ -18,6 +18,7 @@ class DirectoryLogin:
     """Checks passwords, and creates the account of a person who logs in for the first time.
 
     An account with a password of its own, which an operator has given it, belongs to nobody in the directory.
+    Nor does that of a phone number: whose it is, only a code shows.
     """
 
     def __init__(self, directory: Directory, store: Store, accounts: Accounts) -> None:
@@ -31,10 +32,11 @@ class DirectoryLogin:
 
         Raises NotChecked if the directory does not answer.
         """
-        if not bare or (record is not None and record.keys):
+        name = parse_jid(bare).local if bare else ""
+        if not name or name.startswith("+") or (record is not None and record.keys):
             return None
         try:
-            correct = await self._directory.check(parse_jid(bare).local, password)
+            correct = await self._directory.check(name, password)
         except DirectoryUnavailable as error:
             logger.error("the directory can't check a password", error=str(error))
             raise NotChecked("passwords can't be checked at the moment; try again soon") from None

@@ -19,12 +19,15 @@ _PLUGINS = Path(__file__).parent
 #: What every one of them has; tests add to it.
 _MODULES = "roster saslauth tls dialback disco ping pep presence test_names"
 
+_ROOMS = 'Component "conference.{domain}" "muc"\nmodules_enabled = {{ "muc_mam"; }}\n'
+
 
 class Prosody:
     """A Prosody of one domain. It finds other servers by ``names``: domains and ports.
 
     ``modules``: more of them. ``without``: some less. ``people``: its accounts. ``certificate``: other files
-    than those of a certificate for the domain. ``options``: more lines of its settings.
+    than those of a certificate for the domain. ``options``: more lines of its settings. ``rooms``: it has
+    rooms at ``conference.DOMAIN``.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Prosody:
         people: Sequence[str] = ("pam",),
         certificate: tuple[Path, Path] | None = None,
         options: str = "",
+        rooms: bool = False,
     ) -> None:
         self.domain = domain
         self.folder = here.folder / domain
@@ -77,6 +81,7 @@ ssl = {{ certificate = "{chain}"; key = "{key}"; cafile = "{here.authority.file}
 log = {{ debug = "{self.folder}/log" }}
 VirtualHost "{domain}"
 """
+            + (_ROOMS.format(domain=domain) if rooms else "")
         )
 
     def start(self) -> None:
@@ -133,9 +138,12 @@ def prosody(
     people: Sequence[str] = ("pam",),
     certificate: tuple[Path, Path] | None = None,
     options: str = "",
+    rooms: bool = False,
 ) -> Iterator[Prosody]:
-    made = Prosody(here, domain, names, modules, without, people, certificate, options)
+    made = Prosody(here, domain, names, modules, without, people, certificate, options, rooms)
     here.names.add(domain, made.s2s_port)
+    if rooms:
+        here.names.add(f"conference.{domain}", made.s2s_port)
     made.start()
     try:
         yield made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,12 +21,14 @@ PLUGINS = (
 class Slix(ClientXMPP):  # type: ignore[misc]
     """``inbox`` gets all messages; ``presences`` all presence; ``mechanism`` allows one only."""
 
-    def __init__(self, jid: str, password: str = "pw", mechanism: str | None = None) -> None:
+    def __init__(
+        self, jid: str, password: str = "pw", mechanism: str | None = None, plugins: Sequence[str] = ()
+    ) -> None:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         super().__init__(jid, password, ssl_context=context)
-        for plugin in PLUGINS:
+        for plugin in (*PLUGINS, *plugins):
             self.register_plugin(plugin)
         if mechanism is not None:
             self["feature_mechanisms"].use_mechs = {mechanism}
@@ -94,9 +96,10 @@ async def online(
     available: bool = True,
     carbons: bool = False,
     host: str = "127.0.0.1",
+    plugins: Sequence[str] = (),
 ) -> AsyncIterator[Slix]:
     """A client whose session has begun, with presence sent; logged out at the end."""
-    client = Slix(jid, mechanism=mechanism)
+    client = Slix(jid, mechanism=mechanism, plugins=plugins)
     try:
         await client.event_of("session_start", lambda: client.log_in(port, direct_tls, host))
         if carbons:

@@ -45,7 +45,7 @@ from kith.groups.groups import Groups
 from kith.groups.history import History
 from kith.groups.members import Affiliation
 from kith.groups.messages import Messages
-from kith.groups.names import MUC_ADMIN, MUC_OWNER
+from kith.groups.names import JOIN, MUC_ADMIN, MUC_OWNER
 from kith.groups.posting import Poster
 from kith.groups.presence import RoomPresence
 from kith.groups.rates import Rates
@@ -55,6 +55,7 @@ from kith.ports.store import Store, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
+from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 #: The node by which somebody asks for their own nickname in a group.
@@ -219,6 +220,9 @@ class GroupService(Feature):
         stanza_refused(self._figures, stanza, error)
         answer = stanza.error(error)
         if answer is not None:
+            if JOIN in stanza.children:  # so that clients know that it is about a room (XEP-0045 §7.2)
+                answer.inner = serialize(Element(JOIN)) + answer.inner
+                answer.children.insert(0, JOIN)
             self._post.route(answer, to, sender)
 
     async def _failed(self, client: JID, stanza: Stanza, to: JID) -> None:

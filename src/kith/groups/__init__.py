@@ -9,12 +9,13 @@ from kith.core.hooks.feature import Feature
 from kith.groups.adding import Adding
 from kith.groups.clients import GroupClients
 from kith.groups.expiry import GroupExpiry
+from kith.groups.key_parts import KeyParts
 from kith.groups.key_requests import KeyRequests
 from kith.groups.links import GroupLinks
 from kith.groups.rooms import ROOMS
 from kith.groups.service import GroupService
 
 ALL: tuple[type[Feature], ...] = (
-    *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests),
+    *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests, KeyParts),
     *ROOMS,
 )

@@ -20,11 +20,23 @@ _HEADER = b"<header"
 _HEADER_END = b"</header>"
 
 
-def split(inner: bytes, accounts: Mapping[int, Sequence[int]], after: int) -> tuple[bytes, dict[int, bytes]]:
+#: The device id and the element of a key.
+Key = tuple[int, bytes]
+
+
+def keys_in(data: bytes) -> list[Key]:
+    """The keys in serialized XML."""
+    return [(int(match[1]), match[0]) for match in _KEY.finditer(data)]
+
+
+def split(
+    inner: bytes, accounts: Mapping[int, Sequence[int]], after: int, more: Sequence[Key] = ()
+) -> tuple[bytes, dict[int, bytes]]:
     """Takes keys out of the content of a message.
 
     ``accounts``: whose each device id is. ``after``: how many bytes will follow the content in the stored
-    message. Returns the content without these keys, and what each account gets (`kith.core.log.own`).
+    message. ``more``: keys that were sent before the message (`kith.groups.key_parts`). Returns the content
+    without the keys of these accounts, and what each of them gets (`kith.core.log.own`).
     """
     start = inner.find(_START)
     start = inner.find(_HEADER, start) if start >= 0 else -1
@@ -33,17 +45,17 @@ def split(inner: bytes, accounts: Mapping[int, Sequence[int]], after: int) -> tu
         return inner, {}
     own: dict[int, list[bytes]] = {}
 
-    def take(match: re.Match[bytes]) -> bytes:
-        owners = accounts.get(int(match[1]))
+    def take(device: int, key: bytes) -> bytes:
+        """What stays of a key for everybody."""
+        owners = accounts.get(device)
         if owners is None:
-            return match[0]
+            return key
         for account in owners:
-            own.setdefault(account, []).append(match[0])
+            own.setdefault(account, []).append(key)
         return b""
 
-    header = _KEY.sub(take, inner[start:end])
-    if not own:
-        return inner, {}
+    header = _KEY.sub(lambda match: take(int(match[1]), match[0]), inner[start:end])
+    header += b"".join([take(device, key) for device, key in more])
     # the keys go to the end of the header
     rest = inner[end:]
     return inner[:start] + header + rest, {

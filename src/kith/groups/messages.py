@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
@@ -18,7 +19,7 @@ from kith.groups.cleaning import cleaned
 from kith.groups.devices import DeviceOwners
 from kith.groups.group import Group
 from kith.groups.groups import state_write
-from kith.groups.keys import split
+from kith.groups.keys import Key, split
 from kith.groups.members import Affiliation
 from kith.groups.names import FOR, GROUPS, ITEM, OCCUPANT, USER
 from kith.groups.occupants import Role
@@ -33,6 +34,8 @@ from kith.wire.stanza import LANG, Stanza
 
 _BODY, _SUBJECT, _THREAD = (ns.tag(ns.CLIENT, name) for name in ("body", "subject", "thread"))
 _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
+#: The usual form of the element that names the members, as the server serializes it.
+_MADE_FOR = re.compile(rb"<for xmlns='urn:kith:groups:0' number='([0-9]{1,18})'/>")
 _RETRACT = ns.tag(ns.RETRACT, "retract")
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
@@ -66,6 +69,8 @@ class Messages:
         receipts: Receipts,
         rates: Rates,
     ) -> None:
+        #: Finds keys that were sent before a message, by group, author and id; set by `KeyParts`.
+        self.key_parts: Callable[[Group, str, str], list[Key] | None] | None = None
         self._receipts = receipts
         self._store = store
         self._log = log
@@ -97,6 +102,7 @@ class Messages:
             if author.role < Role.PARTICIPANT:
                 raise StanzaError("forbidden", "you may not write in this group")
             self._check_number(group, stanza)
+            before = self._sent_before(group, author, stanza)
             self._rates.message(group.jid, author.bare)
         except StanzaError as error:
             return self._refuse(group, sender, stanza, error)
@@ -113,9 +119,9 @@ class Messages:
         if _ENCRYPTED in stanza.children:
             known = self._devices.known(group)
             if known is None:
-                return LATER if sender.committing else self._post_later(group, author, sender, stanza)
+                return LATER if sender.committing else self._post_later(group, author, sender, stanza, before)
             owners = known
-        self._post(group, author, sender, stanza, owners)
+        self._post(group, author, sender, stanza, owners, before)
         return COMMITTING
 
     def _note(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> Work:
@@ -132,9 +138,11 @@ class Messages:
         await self._receipts.load(group)
         self._receipts.note(group, author.bare, stanza)
 
-    async def _post_later(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> None:
+    async def _post_later(
+        self, group: Group, author: Author, sender: Sender, stanza: Stanza, before: Sequence[Key]
+    ) -> None:
         """Posts a message after the devices of all members were read."""
-        self._post(group, author, sender, stanza, await self._devices.load(group))
+        self._post(group, author, sender, stanza, await self._devices.load(group), before)
         sender.pipelined()
 
     def _post(
@@ -144,12 +152,13 @@ class Messages:
         sender: Sender,
         stanza: Stanza,
         owners: Mapping[int, Sequence[int]],
+        before: Sequence[Key],
     ) -> None:
         inner = cleaned(group, stanza)
         own: dict[int, bytes] = {}
-        if owners:
+        if _ENCRYPTED in stanza.children:
             after = len(self._added(group, author, 1)) + len(b"</message>")
-            inner, own = split(inner, owners, after)
+            inner, own = split(inner, owners, after, before)
         posting = self._poster.post(
             group,
             lambda id: self._message(group, author, stanza, inner, id),
@@ -161,6 +170,27 @@ class Messages:
         )
         self._receipts.posted(group, posting.id, author.bare)
 
+    def _sent_before(self, group: Group, author: Author, stanza: Stanza) -> Sequence[Key]:
+        """The keys that a message says were sent before it. Raises StanzaError if they are not there."""
+        id = self._made_for(stanza).get("keys")
+        if id is None or self.key_parts is None:
+            return ()
+        found = self.key_parts(group, author.bare, id)
+        if found is None:
+            missing = Element(ns.tag(GROUPS, "keys-missing"), {"id": id})
+            raise StanzaError("conflict", "send the keys again", type="modify", application=missing)
+        return found
+
+    def _made_for(self, stanza: Stanza) -> Mapping[str, str]:
+        """The attributes of the element that says which members a message was made for."""
+        if FOR not in stanza.children:
+            return {}
+        match = _MADE_FOR.search(stanza.inner)
+        if match is not None and stanza.inner.count(b"<for ") == 1:
+            return {"number": match[1].decode()}
+        made_for = stanza.child(FOR)
+        return made_for.attrib if made_for is not None else {}
+
     def _is_passing(self, group: Group, stanza: Stanza) -> bool:
         if self._log.verdict(stanza) is Keep.NOTHING or not group.config.archive:
             return True
@@ -168,8 +198,8 @@ class Messages:
 
     def _check_number(self, group: Group, stanza: Stanza) -> None:
         """Refuses a message that was encrypted for other members than the group has now."""
-        made_for = stanza.child(FOR)
-        if made_for is not None and made_for.get("number") != str(group.state.number):
+        number = self._made_for(stanza).get("number")
+        if number is not None and number != str(group.state.number):
             stale = Element(ns.tag(GROUPS, "stale"), {"number": str(group.state.number)})
             raise StanzaError("conflict", "the members have changed", type="modify", application=stale)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -278,6 +279,12 @@ async def test_a_command_ends_sessions_of_a_running_server(server: RunningServer
     assert await ended(client) == ("not-authorized", "Enough.")
     listed = await asyncio.to_thread(kith, server, "user", "bans")
     assert re.search(r"account +eve +everything .* Enough\.", listed.stdout)
+    (row,) = [
+        ban
+        for line in (await asyncio.to_thread(kith, server, "user", "bans", "--json")).stdout.splitlines()
+        if (ban := json.loads(line))["value"] == "eve"
+    ]
+    assert (row["kind"], row["reason"], row["until"]) == ("account", "Enough.", None)
     refused = await asyncio.to_thread(kith, server, "user", "add", "Eve", "--password", "x", check=False)
     assert "is banned (account eve)" in refused.stderr
     assert (

@@ -105,8 +105,11 @@ def unban(
     bans.unban(settings(config), target)
 
 
-def bans(config: ConfigOption = None) -> None:
+def bans(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    config: ConfigOption = None,
+) -> None:
     """List who is suspended or banned, since when and why."""
     from kith.commands import bans
 
-    bans.show(settings(config))
+    bans.show(settings(config), json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from rich.table import Table
@@ -12,6 +13,7 @@ from kith.accounts.errors import Refused
 from kith.admin.exclusions import Exclusions
 from kith.admin.targets import ban_value, guess_kind
 from kith.base.clock import Clock
+from kith.base.ids import stamp
 from kith.base.randomness import Randomness
 from kith.commands.audit import actor
 from kith.commands.fail import fail
@@ -78,9 +80,16 @@ def unban(config: Config, target: str) -> None:
     say(f"No longer {'suspended' if lifted.kind == 'suspension' else 'banned'}: {lifted.value}.")
 
 
-def show(config: Config) -> None:
+def show(config: Config, as_json: bool) -> None:
     """Lists suspensions and bans."""
     bans = _run(config, lambda exclusions: exclusions.all())
+    if as_json:
+        for ban in bans:
+            values = {name: getattr(ban, name) for name in ("id", "kind", "value", "scope", "by")}
+            words = {"reason": ban.reason, "note": ban.note}
+            times = {"made": _stamp(ban.made), "until": _stamp(ban.until)}
+            say(json.dumps({**values, **times, **words}, ensure_ascii=False))
+        return
     if not bans:
         say("Nobody is suspended or banned.")
         return
@@ -111,6 +120,10 @@ def _run(config: Config, work: Callable[[Exclusions], Awaitable[_T]]) -> _T:
     except Refused as error:
         text = str(error)
         fail(text[:1].lower() + text[1:].rstrip("."))
+
+
+def _stamp(seconds: float) -> str | None:
+    return stamp(datetime.fromtimestamp(seconds, UTC)) if seconds else None
 
 
 def _moment(seconds: float) -> str:

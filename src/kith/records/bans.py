@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
+import phonenumbers
 
 from kith.base.numbers import country_of
 from kith.ports.store import DocumentStore
@@ -114,6 +115,9 @@ class BanList:
                     net = ipaddress.ip_network(ban.value)
                     group = self._networks.setdefault((net.version, net.prefixlen), {})
                     group[int(net.network_address)] = ban
+        codes = {phonenumbers.country_code_for_region(country) for country in self._countries}
+        # looking for the country of a number takes long; this spares it for most
+        self._codes = tuple(f"+{code}" for code in codes)
 
     def of_account(self, id: int, local: str) -> list[Ban]:
         """The bans that apply to an account. ``id``: 0 if it does not exist yet."""
@@ -121,7 +125,7 @@ class BanList:
         if local.startswith("+"):
             if self._prefixes:
                 found += [self._prefixes.get(local[:length]) for length in range(2, len(local) + 1)]
-            if self._countries:
+            if self._countries and local.startswith(self._codes):
                 found.append(self._countries.get(country_of(local)))
         return [ban for ban in found if ban is not None]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.config import Config
-from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import DocumentStore
@@ -16,6 +17,8 @@ from kith.records.invites import Invite
 from kith.wire.errors import StreamError
 
 logger = structlog.get_logger("kith")
+#: After how many accounts others are handled, while sessions are looked through.
+_PORTION = 50
 
 
 class Bans:
@@ -52,10 +55,12 @@ class Bans:
         self._last_read = read
         now = self._clock.now()
         found = [ban for ban in found if not ban.is_over(now)]
-        if found != self.list.all:
-            self.list = BanList(found)
-            ended = self._end_sessions()
-            logger.info("bans changed", bans=len(found), ended_sessions=ended)
+        if found == self.list.all:
+            return
+        known = {ban.id: ban for ban in self.list.all}
+        self.list = BanList(found)
+        ended = await self._end_sessions(BanList(ban for ban in found if known.get(ban.id) != ban))
+        logger.info("bans changed", bans=len(found), ended_sessions=ended)
 
     def of_account(self, id: int, bare: str) -> Ban | None:
         """Why an account can't be used, or None. ``bare``: its address."""
@@ -71,11 +76,6 @@ class Bans:
         ``scope``: ``registration`` asks for creating accounts instead.
         """
         return self._first(self.list.of_address(address), "", scope)
-
-    def of_session(self, session: Session) -> Ban | None:
-        """Why a session has to end, or None."""
-        account = session.account
-        return self.of_account(account.id, account.jid) or self.of_address(session.address)
 
     async def voids(self, invite: Invite) -> bool:
         """Whether an invitation does not count, since whoever made it, or would be a contact, is excluded."""
@@ -98,12 +98,20 @@ class Bans:
     def _local(self, bare: str) -> str:
         return bare.removesuffix(f"@{self._domain.name}")
 
-    def _end_sessions(self) -> int:
-        """Ends the sessions of whoever is excluded. Returns how many."""
+    async def _end_sessions(self, bans: BanList) -> int:
+        """Ends the sessions of whoever some bans exclude. Returns how many.
+
+        Nobody can log in meanwhile, so others may be handled in between.
+        """
         count = 0
-        for account in self._accounts.all():
+        for number, account in enumerate(self._accounts.all() if bans.all else ()):
+            if number % _PORTION == _PORTION - 1:
+                await asyncio.sleep(0)
+            if not account.sessions:
+                continue
+            mine = self._first(bans.of_account(account.id, self._local(account.jid)), account.jid, "all")
             for session in list(account.sessions.values()):
-                if (ban := self.of_session(session)) is not None:
+                if ban := mine or self._first(bans.of_address(session.address), "", "all"):
                     self._sessions.end(session, stream_error(ban))
                     count += 1
         return count

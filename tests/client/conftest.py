@@ -38,6 +38,12 @@ class People:
     async def open(self, jid: str, device: str = "phone", **settings: Any) -> Client:
         return await self._stack.enter_async_context(self.device(jid, device, **settings))
 
+    async def has_keys(self, client: Client, peer: str) -> None:
+        """Waits until a client finds keys of a peer that has just begun."""
+        async with asyncio.timeout(60):
+            while not any(key.active for key in await client.fingerprints(peer)):
+                await asyncio.sleep(0.2)
+
     async def cable(self) -> Cable:
         return await self._stack.enter_async_context(Cable(self.server.port))
 

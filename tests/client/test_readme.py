@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kith.client import State
 from kith.client.testing import FakeServer
 from tests.client.conftest import People, receive
 
@@ -43,13 +44,35 @@ async def test_the_bot_of_the_page_answers(people: People, page: str, data: Path
     )
     try:
         await ada.add_contact("bot@localhost")
-        async with asyncio.timeout(60):
-            while not (keys := [key for key in await ada.fingerprints("bot@localhost") if key.active]):
-                await asyncio.sleep(0.2)
-        assert keys
+        await people.has_keys(ada, "bot@localhost")
         await ada.send("bot@localhost", "ping")
         (answer,) = await receive(ada)
         assert answer.body == "You said: ping"
+        assert answer.encrypted
+    finally:
+        bot.kill()
+        await bot.wait()
+
+
+async def test_the_bot_in_a_group_answers_as_the_guide_shows_it(people: People, data: Path) -> None:
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/sdk.md").read_text(), re.DOTALL)
+    (program,) = [block for block in found if "filters.mentioned" in block]
+    assert len([line for line in program.splitlines() if line]) <= 10
+    people.server.add_user("bot", "secret")
+    ada = await people.open(people.account("ada"))
+    group = await ada.make_group("Tea", ["bot@localhost"])
+    bot = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        env=os.environ
+        | {"KITH_HOST": "127.0.0.1", "KITH_PORT": str(people.server.port), "XDG_DATA_HOME": str(data)},
+    )
+    try:
+        await people.has_keys(ada, "bot@localhost")
+        await ada.send(group.jid, "nobody is meant")
+        asked = await ada.send(group.jid, "@bot, are you there?", wait=State.SENT)
+        (answer,) = await receive(ada)
+        assert (answer.body, answer.author) == (f"Hello, {ada.jid}!", "bot@localhost")
+        assert ada.find(group.jid, answer.reply_to or "") == asked
         assert answer.encrypted
     finally:
         bot.kill()
@@ -60,6 +83,8 @@ async def test_the_bot_with_commands_and_its_test_work_as_the_guide_shows_them()
     found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/sdk.md").read_text(), re.DOTALL)
     program: dict[str, Any] = {"__name__": "guide"}
     for block in found:
+        if "\nbot.run()" in block:
+            continue
         if "kith.client.bot import" in block or "kith.client.testing import" in block:
             exec(compile(block, "docs/sdk.md", "exec", dont_inherit=True), program)
     await program["test_add"]()

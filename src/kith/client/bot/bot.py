@@ -156,7 +156,7 @@ class Bot(Handlers):
             self._full = room <= 0
             found = [] if self._full else self._handled.next_messages(min(room, 100))
             for message in found:
-                self._queues.put(message.peer, message.row)
+                self._queues.put(message.author, message.row)
             for error in (self.client._error, self._queues.error):
                 if error is not None:
                     raise error
@@ -199,7 +199,7 @@ class Bot(Handlers):
     async def _turn(self, turn: Turn) -> None:
         """Handles one message or timer, whatever comes of it. What it has changed is stored at the end."""
         work = turn.work
-        who = person.load(self.client._db, work.peer)
+        who = person.load(self.client._db, work.author if isinstance(work, Message) else work.peer)
         context: Conversation
         if isinstance(work, Message):
             context = Context(self, work, who, turn)
@@ -246,7 +246,7 @@ class Bot(Handlers):
             if self._on_error is not None:
                 await self._on_error(context, error)
             else:
-                _log.error("a message of %s could not be handled", context.peer, exc_info=error)
+                _log.error("a message in %s could not be handled", context.peer, exc_info=error)
             if self._apology is not None and isinstance(context, Context):
                 await context.reply(self._apology)
         except Exception:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Conversation:
     """What handlers of messages and of timers have in common.
 
-    ``peer``: the person's address. ``person``: what the bot remembers about them.
+    ``peer``: the person's address, or the group's in which they write. ``person``: what the bot remembers
+    about them.
     """
 
     def __init__(self, bot: Bot, peer: str, person: Person, turn: Turn) -> None:
@@ -35,7 +36,7 @@ class Conversation:
         return self.bot.client
 
     async def send(self, body: str, *, wait: State | None = None, timeout: float | None = 30.0) -> Message:
-        """Writes to the person. See `Client.send`."""
+        """Writes to the person, or to the group. See `Client.send`."""
         return await self.client.send(self.peer, body, wait=wait, timeout=timeout)
 
     async def next_message(self, timeout: float | None = 300.0) -> Message:
@@ -78,6 +79,11 @@ class Context(Conversation):
         self.message: Message = message
         self.match: re.Match[str] | None = None
         self.arguments = ""
+
+    @property
+    def author(self) -> str:
+        """The address of who wrote the message."""
+        return self.message.author
 
     @property
     def body(self) -> str:

@@ -60,14 +60,18 @@ def regex(pattern: str | re.Pattern[str]) -> Filter:
 
 
 def peers(*addresses: str) -> Filter:
-    """The message is from one of these accounts. Raises InvalidAddress."""
+    """The message is from one of these accounts, or in one of these groups. Raises InvalidAddress."""
     wanted = {bare(address) for address in addresses}
-    return Filter(lambda context: context.peer in wanted)
+    return Filter(lambda context: context.peer in wanted or context.message.author in wanted)
 
 
 #: The message was encrypted.
 encrypted = Filter(lambda context: context.message.encrypted)
 #: The message was encrypted by a device that is trusted, so nobody else can have written it.
 trusted = Filter(lambda context: context.message.trust.sound)
+#: The message was written in a group.
+group = Filter(lambda context: context.message.group)
+#: The message mentions the bot, or everybody.
+mentioned = Filter(lambda context: context.message.mentions_me())
 #: The message answers another one.
 reply = Filter(lambda context: context.message.reply_to is not None)

@@ -14,6 +14,11 @@ import aiohttp
 import pytest
 
 import kith.api
+from kith.api import api
+from kith.api.description import Document
+from kith.api.endpoint import Call
+from kith.base.tasks import Tasks
+from kith.config import Config
 from tests.api.person import Person
 from tests.conftest import RunningServer, running
 
@@ -26,6 +31,13 @@ positive_data_acceptance.expected-statuses = [200, 201, 202, 204, 401, 403, 404,
 # nobody approves the links that it opens; waiting for that is what tests/api/test_links.py tries
 wait = 0
 """
+
+
+class Nobody:
+    """Lets nobody in."""
+
+    async def admit(self, request: object, endpoint: object) -> Call:
+        raise NotImplementedError
 
 
 def written() -> set[tuple[str, str]]:
@@ -96,3 +108,19 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert "level=error" not in server.log.read_text()
+
+
+def test_the_description_is_made_once_since_anybody_can_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def describe(endpoints: object, url: str, document: object) -> dict[str, str]:
+        made.append(url)
+        return {"url": url}
+
+    monkeypatch.setattr(api, "describe", describe)
+    config = Config()
+    there = api.API(config, Tasks(), Nobody(), [], Document("/x", "X", "", "x"))
+    assert {there.description() for _ in range(100)} == {b'{"url":"/"}'}
+    config.take_over(Config(public_url="https://example.org/"))
+    assert {there.description() for _ in range(100)} == {b'{"url":"https://example.org"}'}
+    assert made == ["/", "https://example.org"]

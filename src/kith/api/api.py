@@ -71,6 +71,7 @@ class API:
         self._tasks = tasks
         self._admission = admission
         self._document = document
+        self._described = "", b""  # for which public URL, and the description
         self._endpoints = [endpoint for resource in resources for endpoint in endpoints(resource)]
 
     def add_to(self, app: web.Application) -> None:
@@ -80,9 +81,14 @@ class API:
             app.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
 
     async def _describe(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.description(), content_type="application/json", headers=_HEADERS)
+
+    def description(self) -> bytes:
+        """The OpenAPI description, as JSON. It is made once, since that takes a tenth of a second."""
         public = self._config.public_url.rstrip("/") or "/"
-        described = describe(self._endpoints, public, self._document)
-        return web.Response(body=_encode(described), content_type="application/json", headers=_HEADERS)
+        if self._described[0] != public:
+            self._described = public, _encode(describe(self._endpoints, public, self._document))
+        return self._described[1]
 
     def _handler(self, endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
         async def handle(request: web.Request) -> web.Response:

@@ -81,6 +81,17 @@ async def test_a_shared_message_is_in_the_log_of_each_and_of_the_group(logs: Log
     assert (await logs.store.page(LogQuery(logs.b, ids=[7]))).entries == []
 
 
+async def test_the_log_of_a_group_read_for_an_account_has_its_own_parts(logs: Logs) -> None:
+    group = await group_of(logs)
+    await group.share(5, [logs.a], {logs.a: b"for a"})
+    await group.share(7, [logs.a, logs.b], {logs.b: b"for b"})
+    for reader, wanted in ((logs.a, [b"for a", b""]), (logs.b, [b"", b"for b"]), (logs.c, [b"", b""])):
+        for backwards in (False, True):
+            page = await logs.store.page(LogQuery(group.id, reader=reader, backwards=backwards))
+            assert [entry.own for entry in page.entries] == wanted
+    assert [entry.own for entry in (await logs.store.page(LogQuery(group.id))).entries] == [b"", b""]
+
+
 async def test_a_group_is_no_account(logs: Logs) -> None:
     group = await group_of(logs)
     assert await logs.store.accounts() == ["a@x", "b@x", "c@x"]

@@ -128,6 +128,11 @@ async def test_each_account_gets_its_own_keys_only(there: There) -> None:
     )
     found = [stanza for stanza in result if b"<payload>" in stanza.inner]
     assert [rids(stanza.inner) for stanza in found] == [["1", "2", "9"]]
+    for history in ("0", "1"):  # the archive of the room has the same
+        await there.configure(ada, **{f"{{{GROUPS}}}history": history})
+        query = f"<iq type='set' id='q' to='{GROUP}'><query xmlns='urn:xmpp:mam:2'/></iq>"
+        found = [stanza for stanza in await there.says(ben, query) if b"<payload>" in stanza.inner]
+        assert [rids(stanza.inner) for stanza in found] == [["3", "9"]]
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,9 @@ class Disk:
             ids.reverse()
         entries = self._portion(query.account, ids, query.limit)
         complete = len(entries) == len(ids)
+        if query.reader is not None:
+            shares = self.shares.get(query.reader, {})
+            entries = [e._replace(own=shares[e.id].own if e.id in shares else b"") for e in entries]
         if query.backwards:
             entries.reverse()
         return Page(entries, complete)

@@ -167,7 +167,7 @@ def results(
     inner = f"'/><message xmlns='{ns.CLIENT}'".encode()
     for entry in entries:
         text = f"{head}{to_text(entry.id)}{forward}{stamp_of(entry.id)}"
-        if entry.flags & SHARED:
+        if entry.own or entry.flags & SHARED:
             stanza = with_own(entry.stanza, entry.own)
         else:
             stanza = assertions.renewed(entry.stanza)

@@ -40,7 +40,7 @@ class History:
         """A query for what somebody may read of a group's archive; None: nothing."""
         account = group.members.recipients.get(bare)
         if group.config.is_open_archive:
-            return LogQuery(group.id)
+            return LogQuery(group.id, reader=account)
         if account is not None:
             return LogQuery(account, group.jid, shared=True)
         member = group.members.get(bare)

@@ -177,6 +177,7 @@ class LogQuery:
 
     Bounds are exclusive; ``ids`` selects entries. ``shared``: whether to include messages that groups have
     shared with the account; with a ``peer`` that is a group, the page has only those.
+    ``reader``: an account for which the log of a group is read; entries have what it gets of them alone.
 
     The page has ``limit`` entries after ``after`` (or the start); with ``backwards``, before ``before`` (or
     the end).
@@ -190,6 +191,7 @@ class LogQuery:
     limit: int = 50
     backwards: bool = False
     shared: bool = False
+    reader: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

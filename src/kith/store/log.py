@@ -54,9 +54,18 @@ def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
         )
         entries = _portion(rows, query.limit)
         complete = rows.fetchone() is None
+        if query.reader is not None:
+            entries = _read_by(connection, query.reader, entries)
     if query.backwards:
         entries.reverse()
     return Page(entries, complete)
+
+
+def _read_by(connection: sqlite3.Connection, account: int, entries: list[Entry]) -> list[Entry]:
+    """Entries of a group, with what one account gets of them alone."""
+    found = shared.named(connection, account, as_json([entry.id for entry in entries]))
+    own = {id: part for id, _, part in found}
+    return [entry._replace(own=own.get(entry.id, b"")) for entry in entries]
 
 
 def _entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[shared.Found]:

@@ -12,7 +12,7 @@ import pytest
 
 from kith.commands.finding import Finding, Verdict
 from kith.commands.reach import look
-from tests.conftest import RunningServer, running
+from tests.conftest import RunningServer, free_ports, running
 from tests.federation.world import Authority, Names
 
 DOMAIN = "chat.example"
@@ -70,6 +70,18 @@ async def test_a_server_that_is_well_is_reached_at_each_place_over_tls(
         str(public.https_port),
     }
     assert all("127.0.0.1" in finding.text and "valid until" in finding.text for finding in found)
+
+
+async def test_where_other_servers_connect_is_asked_as_they_do(there: There, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    settings = {**there.settings, "federation": "on", "federation_port": str(port)}
+    with running(tmp_path / "data", **settings) as server:
+        there.name(server)
+        there.names.zone[f"_xmpp-server._tcp.{DOMAIN}", "SRV"] = [f"0 5 {port} {DOMAIN}."]
+        found = await there.look(server)
+        assert [(one.what, one.verdict) for one in found if one.what.startswith("other")] == [
+            (f"other servers {DOMAIN}:{port}", Verdict.GOOD)
+        ]
 
 
 @pytest.mark.parametrize(("own", "verdict"), [(False, Verdict.BAD), (True, Verdict.NOTE)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -27,7 +28,7 @@ from kith.records.announcements import (
 from kith.store.sqlite import SQLiteStore
 from kith.wire.stanza import Stanza
 from tests.clocks import SetClock
-from tests.conftest import RunningServer, running
+from tests.conftest import KITH, RunningServer, running
 from tests.parts import Room, room
 from tests.raw import body, online
 
@@ -267,3 +268,13 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
         done = server.kith("announce", *wrong, check=False)
         assert done.returncode == 2, wrong
         assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_standard_input_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data")
+    server.add_user("ada")
+    done = subprocess.run(
+        [*KITH, "announce", "-"], env=server.environ, input=b"\xff\xfe", capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -96,7 +95,7 @@ def announce(
     if cancel is not None:
         announce.cancel(loaded, cancel)
     elif text is not None:
-        announce.announce(loaded, sys.stdin.read() if text == "-" else text, days)
+        announce.announce(loaded, announce.read() if text == "-" else text, days)
     else:
         announce.show(loaded)
 

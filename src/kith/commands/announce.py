@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,6 +36,14 @@ def announce(config: Config, text: str, days: float) -> None:
     say(f"Announced ({made.id}). Who is online gets it at once,")
     say(f"others when they come online until {_moment(made.expires)}.")
     say(f"To cancel it: kith announce --cancel {made.id}")
+
+
+def read() -> str:
+    """The text on standard input. Ends the program if it is no text."""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        fail("what comes on standard input is not text in UTF-8")
 
 
 def show(config: Config) -> None:

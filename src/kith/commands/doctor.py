@@ -53,10 +53,7 @@ def doctor_of(domain: str) -> int:
     except ConfigError as error:
         fail(str(error))
 
-    async def look_at() -> list[Finding]:
-        return [*await check_dns(config), *await look(domain, f"https://{domain}")]
-
-    return report(asyncio.run(look_at()))
+    return report(asyncio.run(look(domain, f"https://{domain}")))
 
 
 async def _from_outside(config: Config) -> list[Finding]:
@@ -64,7 +61,8 @@ async def _from_outside(config: Config) -> list[Finding]:
     found = await check_dns(config)
     if not _is_public(config.domain):
         return found
-    return [*found, *await look(config.domain, config.public_url, own=True)]
+    reached = await look(config.domain, config.public_url, own=True, federation=config.federation)
+    return [*found, *reached]
 
 
 def _directory(config: Config) -> Iterator[Finding]:

@@ -30,15 +30,14 @@ _READ = 65536
 #: From so many days before its end on, a certificate is worth a note.
 _SOON_DAYS = 14
 _HEADER = (
-    "<stream:stream to='{}' version='1.0' xmlns='jabber:client' "
-    "xmlns:stream='http://etherx.jabber.org/streams'>"
+    "<stream:stream to='{}' version='1.0' xmlns='jabber:{}' xmlns:stream='http://etherx.jabber.org/streams'>"
 )
 _STARTTLS = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 _OPERATOR = "renew the certificate, or set certificate and private_key"
 
 
 class Place(NamedTuple):
-    """Where clients connect: ``kind`` is ``starttls``, ``tls`` or ``web``."""
+    """Where others connect: ``kind`` is ``starttls``, ``tls``, ``server`` or ``web``."""
 
     what: str
     kind: str
@@ -60,24 +59,30 @@ async def look(
     resolver: aiodns.DNSResolver | None = None,
     context: ssl.SSLContext | None = None,
     own: bool = False,
+    federation: bool = False,
 ) -> list[Finding]:
     """Asks all places of a domain. ``web``: the URL of its web app; empty if it has none.
 
     ``own``: this is the server itself, so an address that is not reached is only worth a note.
+    ``federation``: other servers can reach it, also without a DNS record that says where.
     """
     resolver = resolver or aiodns.DNSResolver(timeout=DNS_SECONDS, tries=1)
     context = context or ssl.create_default_context()
-    places = await _places(domain, web, resolver)
+    places = await _places(domain, web, resolver, federation)
     found = await asyncio.gather(*(_ask(place, domain, resolver, context, own) for place in places))
     return [finding for findings in found for finding in findings]
 
 
-async def _places(domain: str, web: str, resolver: aiodns.DNSResolver) -> list[Place]:
-    """Where clients look for a domain (RFC 6120 §3.2, XEP-0368)."""
+async def _places(domain: str, web: str, resolver: aiodns.DNSResolver, federation: bool) -> list[Place]:
+    """Where clients and other servers look for a domain (RFC 6120 §3.2, XEP-0368)."""
     plain = await _srv(resolver, f"_xmpp-client._tcp.{domain}") or [(domain, 5222)]
     direct = await _srv(resolver, f"_xmpps-client._tcp.{domain}")
     places = [Place("XMPP", "starttls", host, port) for host, port in plain[:_MAX]]
     places += [Place("XMPP, TLS", "tls", host, port) for host, port in direct[:_MAX]]
+    servers = await _srv(resolver, f"_xmpp-server._tcp.{domain}")
+    if federation and not servers:
+        servers = [(domain, 5269)]
+    places += [Place("other servers", "server", host, port) for host, port in servers[:_MAX]]
     if web:
         parts = urlsplit(web)
         places.append(Place("web app", "web", parts.hostname or "", parts.port or 443))
@@ -126,6 +131,7 @@ async def _ask(
         return [Finding(what, Verdict.BAD, str(problem), f"add an A record for {place.host}")]
     ask: Callable[[Place, str, str, ssl.SSLContext], Awaitable[dict[str, Any]]] = {
         "starttls": _starttls,
+        "server": _starttls,
         "tls": _direct,
         "web": _web,
     }[place.kind]
@@ -181,7 +187,8 @@ def _has_route(address: str) -> bool:
 async def _starttls(place: Place, address: str, domain: str, context: ssl.SSLContext) -> dict[str, Any]:
     reader, writer = await asyncio.open_connection(address, place.port)
     try:
-        writer.write(_HEADER.format(domain).encode())
+        kind = "server" if place.kind == "server" else "client"
+        writer.write(_HEADER.format(domain, kind).encode())
         features = await _until(reader, rb"</stream:features>|<stream:features/>|</stream:stream>")
         if b"xmpp-tls" not in features:
             raise Problem("an XMPP server answers, but offers no TLS for this domain", bad=True)
@@ -196,7 +203,7 @@ async def _starttls(place: Place, address: str, domain: str, context: ssl.SSLCon
 async def _direct(place: Place, address: str, domain: str, context: ssl.SSLContext) -> dict[str, Any]:
     reader, writer = await asyncio.open_connection(address, place.port, ssl=context, server_hostname=domain)
     try:
-        writer.write(_HEADER.format(domain).encode())
+        writer.write(_HEADER.format(domain, "client").encode())
         await _until(reader, rb"<stream:features|</stream:stream>")
         return _certificate(writer)
     finally:

@@ -137,7 +137,7 @@ async def test_a_disabled_user_is_out_until_it_is_enabled_again(
     assert condition(await client.tag("error")) == "not-authorized"
     counted = await boss.iq("set", command("get-disabled-users-num"), "localhost")
     assert values(counted, "disabledusersnum") == ["1"]
-    listed = await boss.iq("set", command("get-disabled-users-list"), "localhost")
+    listed = await do(boss, "get-disabled-users-list", max_items="25")
     assert values(listed, "disableduserjids") == ["p07@localhost"]
     refused = await do(boss, "disable-user", accountjids=["p08@localhost", "boss@localhost"])
     assert condition(refused) == "not-allowed"

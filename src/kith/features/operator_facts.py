@@ -27,7 +27,7 @@ from kith.wire.errors import StanzaError
 #: How many addresses a list has, and the numbers to choose from (XEP-0133 §4.18).
 MAX_LISTED = 1000
 _CHOICES = ("25", "50", "75", "100", "150", "200", "none")
-_MAX_ITEMS = Field("max_items", ("none",), "list-single", "How many to show", _CHOICES)
+MAX_ITEMS = Field("max_items", ("none",), "list-single", "How many to show", _CHOICES)
 _SHOW = ns.tag(ns.CLIENT, "show")
 _AWAY = ("away", "xa")
 
@@ -76,8 +76,8 @@ class OperatorFacts(Feature):
         ):
             who = "the accounts" if name == "registered" else f"who is {name}"
             node = f"get-{name}-users-num"
-            operators.add(node, f"Count {who}", _counting(find, number))
-            operators.add(f"get-{list_node}", f"List {who}", _listing(find, list_field), _MAX_ITEMS)
+            operators.add(node, f"Count {who}", counting(find, number))
+            operators.add(f"get-{list_node}", f"List {who}", listing(find, list_field), MAX_ITEMS)
         for node, title, run, field in (
             ("get-user-roster", "Show the contacts of an account", self._roster, ACCOUNTS),
             ("get-user-lastlogin", "When an account was last there", self._last, ACCOUNTS),
@@ -136,14 +136,18 @@ class OperatorFacts(Feature):
         return Outcome(fields=fields)
 
 
-def _counting(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+def counting(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+    """A command that counts what ``find`` finds. ``field``: the name of the result's field."""
+
     async def count(values: Values) -> Outcome:
         return Outcome(fields=(Field(field, (str(len(await find())),)),))
 
     return count
 
 
-def _listing(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+def listing(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+    """A command that lists what ``find`` finds, with `MAX_ITEMS` as a field of its form."""
+
     async def show(values: Values) -> Outcome:
         asked = (values.get("max_items") or ["none"])[0]
         if asked not in _CHOICES:

@@ -6,6 +6,8 @@ same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.randomness import Randomness
@@ -14,7 +16,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
 from kith.core.sessions.bans import Bans
 from kith.features.commands import Commands, Outcome, Values
-from kith.features.forms import Field
+from kith.features.operator_facts import MAX_ITEMS, counting, listing
 from kith.features.operators import ACCOUNTS, Operators
 from kith.records.audit import Audit
 from kith.records.bans import Ban
@@ -24,7 +26,7 @@ _BY = "xmpp"
 
 
 class OperatorSuspensions(Feature):
-    """The commands about disabled accounts (XEP-0133 §4.3, §4.4, §4.11, §4.15)."""
+    """The commands about disabled accounts (XEP-0133 §4.3, §4.4, §4.14, §4.19)."""
 
     def __init__(
         self,
@@ -46,8 +48,9 @@ class OperatorSuspensions(Feature):
         showing = Operators(config, domain, accounts, commands)
         self._operators.add("disable-user", "Suspend accounts", self._disable, ACCOUNTS)
         self._operators.add("reenable-user", "End suspensions of accounts", self._enable, ACCOUNTS)
-        showing.add("get-disabled-users-num", "Count suspended accounts", self._count)
-        showing.add("get-disabled-users-list", "List suspended accounts", self._list)
+        count, show = counting(self._all, "disabledusersnum"), listing(self._all, "disableduserjids")
+        showing.add("get-disabled-users-num", "Count suspended accounts", count)
+        showing.add("get-disabled-users-list", "List suspended accounts", show, MAX_ITEMS)
 
     async def _disable(self, values: Values) -> Outcome:
         jids = await self._operators.existing(values["accountjids"])
@@ -78,9 +81,5 @@ class OperatorSuspensions(Feature):
         now = self._clock.now()
         return [ban for ban in self._bans.list.all if ban.kind == "suspension" and not ban.is_over(now)]
 
-    async def _count(self, values: Values) -> Outcome:
-        return Outcome(fields=(Field("disabledusersnum", (str(len(self._suspensions())),)),))
-
-    async def _list(self, values: Values) -> Outcome:
-        found = sorted(f"{ban.value}@{self._domain.name}" for ban in self._suspensions())
-        return Outcome(fields=(Field("disableduserjids", found, "jid-multi"),))
+    async def _all(self) -> Sequence[str]:
+        return sorted(f"{ban.value}@{self._domain.name}" for ban in self._suspensions())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -123,6 +124,7 @@ class PeopleResource:
         self._domain = domain
         self._clock = clock
         self._lists = RateLimit(*LISTS)
+        self._adding_up = asyncio.Lock()  # reading a long log must not keep all readers of the store busy
         self._store = store
         self._accounts = accounts
         self._sessions = sessions
@@ -167,6 +169,8 @@ class PeopleResource:
         reports = await Reports(self._store).all()
         moves = await Moves(self._store).all()
         contacts = await self._store.documents_of(record.id, [ROSTER])
+        async with self._adding_up:
+            usage = await self._store.usage(record.id)
         return PersonDetails(
             **msgspec.structs.asdict(Person.of(facts, now)),
             devices_list=[PersonDevice.of(device, device.id in connected, now) for device in devices],
@@ -178,7 +182,7 @@ class PeopleResource:
             addresses=[
                 PersonAddress(one.address, moment(one.first), moment(one.last)) for one in facts.addresses
             ],
-            storage=Storage.of(await self._store.usage(record.id)),
+            storage=Storage.of(usage),
             contacts=sum(document.key != "" for document in contacts[ROSTER]),
             password=facts.password,
             reports=sum(report.reported.partition("/")[0] == record.jid for report in reports),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -160,6 +161,7 @@ class TraceResource:
     ) -> None:
         self._clock = clock
         self._looked = RateLimit(1, _HOUR)
+        self._one = asyncio.Lock()  # reading a long log must not keep all readers of the store busy
         self._domain = domain
         self._exclusions = exclusions
         self._traces = traces
@@ -180,7 +182,10 @@ class TraceResource:
         """
         record = await self._exclusions.account(call.path["address"])
         peer, id = self._peer(call.query.get("peer", "")), call.query.get("id", "")
-        found = await self._traces.of(record, self._live.ask, peer, id, int(call.query.get("limit", "20")))
+        async with self._one:
+            found = await self._traces.of(
+                record, self._live.ask, peer, id, int(call.query.get("limit", "20"))
+            )
         if self._looked.take((call.actor, record.jid), self._clock.steady()):
             await self._audit.note(call.actor, "trace", record.jid)
         messages = [Message.of(one) for one in found.messages]

@@ -38,7 +38,7 @@ def country_of(number: str) -> str:
         return "ZZ"
 
 
-_MEXICO_START = re.compile(r"\+52(?:1|01|044|045)(?=\d|$)", re.ASCII)
+_MEXICO_START = re.compile(r"\+52(?:1|01|044|045)(?=\d|\Z)", re.ASCII)
 _ARGENTINA_START = re.compile(r"\+54(?=[1-3])", re.ASCII)
 
 

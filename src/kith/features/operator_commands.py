@@ -43,7 +43,6 @@ class OperatorCommands(Feature):
         bans: Bans,
         audit: Audit,
     ) -> None:
-        self._domain = domain
         self._accounts = accounts
         self._announcing = announcing
         self._sessions = sessions

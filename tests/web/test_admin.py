@@ -166,7 +166,7 @@ async def test_reports_invitations_and_what_became_of_a_message(
     item = f"<item jid='spammer@localhost'>{head}<text>{ESCAPED}</text></report></item>"
     await vic.result("set", f"<block xmlns='urn:xmpp:blocking'>{item}</block>")
     await log_in(desk, "reports")
-    await log_in(phone, "reader", "--read-only")
+    await log_in(phone, "small")
 
     # a report leads to who is reported, whose messages can be followed, but not read
     for person in (phone, desk):
@@ -203,10 +203,19 @@ async def test_reports_invitations_and_what_became_of_a_message(
     assert re.fullmatch(r"https://.*/invite/\S+", link), link
     await desk.press("Close")
     await desk.shows("tr:has-text('They become a contact of'):has-text('vic')")
+    # and revoked with a finger, on a screen that hardly has room for the dialog
     await section(phone, "Invitations", "tr:has-text('vic')")
-    await desk.press("Revoke")
-    await submit(desk)
-    await desk.shows("text=There are no open invitations.")
+    await phone.press("Revoke")
+    await expect_sound(phone, "revoke")
+    await submit(phone)
+    await phone.shows("text=There are no open invitations.")
+    for name, opens in (("Invitations", "Invite"), ("Bans", "Ban"), ("People", "Add account")):
+        await section(phone, name, "main header .button")
+        await phone.press(opens)
+        await phone.shows("dialog button[type=submit]")
+        await expect_sound(phone, opens)
+        await phone.do("key", "Escape")
+        await phone.hides("dialog")
     await section(phone, "Overview", ".figures dd")
     for client in (vic, spammer):
         client.abort()

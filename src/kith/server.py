@@ -56,6 +56,7 @@ from kith.federation.incoming import IncomingStream
 from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.groups.links import GroupLinks
+from kith.groups.seats import Seats
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
@@ -331,6 +332,7 @@ class Server:
         ]
         await self.node.get(Handover).wait_until_idle(_FAREWELL)
         await self._wait_for(parting, _GOODBYE)
+        self.node.get(Seats).leave()
         for connection in list(self.edge.connections):
             connection.shut_down()
         if self.federation is not None:

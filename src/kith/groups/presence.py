@@ -142,6 +142,10 @@ class RoomPresence:
             if other is not occupant and self._is_announced(group, occupant.role, other):
                 self._say_gone(group, occupant, other, client, why, why.codes, status)
 
+    def farewell(self, group: Group, occupant: Occupant, client: JID, why: Departure) -> None:
+        """Tells a client alone that it is not there any more."""
+        self._say_gone(group, occupant, occupant, client, why, (110, *why.codes), ())
+
     def _say_gone(
         self,
         group: Group,

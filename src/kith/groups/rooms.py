@@ -13,9 +13,10 @@ from kith.groups.moderation import Moderation
 from kith.groups.private import PrivateMessages
 from kith.groups.registering import Registering
 from kith.groups.requests import Requests
+from kith.groups.seats import Seats
 from kith.groups.voice import VoiceRequests
 
 ROOMS: tuple[type[Feature], ...] = (
     *(Inviting, PrivateMessages, Errands, VoiceRequests, Moderation),
-    *(RoomList, Requests, Registering, RoomCard, RoomBookmarks, Departures),
+    *(RoomList, Requests, Registering, RoomCard, RoomBookmarks, Departures, Seats),
 )

@@ -134,7 +134,16 @@ async def test_a_device_of_a_banned_number_is_out_everywhere(
     client = await phone.online(server.port)
     id = await operator.ban("number", person.number)
     assert (await ended(client))[0] == "not-authorized"
-    assert await phone.refused(server.port)
+    async with RawClient(server.port) as client:  # by its token
+        request = authenticate(
+            phone.local,
+            inline="<fast xmlns='urn:xmpp:fast:0'/>",
+            agent=phone.login["agent"],
+            mechanism="HT-SHA-256-NONE",
+            data=phone.proof(),
+        )
+        client.open(sender=phone.login["address"], then=request)
+        assert (await client.tag("failure"))[0].tag.endswith("}account-disabled")
     answer = await person.ask("GET", "/api/account", device=phone)
     assert (answer.status, answer.error) == (403, "account-disabled")
     forget_codes(server)

@@ -1,4 +1,4 @@
-"""``/api/admin/people``: the accounts, and what operators can do to them."""
+"""``/api/admin/people``: the accounts: list, show, add and remove them, and set their passwords."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from msgspec import Meta
 
 from kith.accounts.apps import Apps
 from kith.accounts.credentials import MAX_BYTES
-from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused, count
 from kith.accounts.leaving import Leaving
 from kith.admin.exclusions import Exclusions
@@ -26,7 +25,7 @@ from kith.api.admin.person_types import (
     PersonSession,
     Storage,
 )
-from kith.api.admin.types import ADDRESS, Ban, Days, Note, Reason
+from kith.api.admin.types import ADDRESS, Ban
 from kith.api.endpoint import Call, endpoint
 from kith.api.types import moment, whole
 from kith.base.clock import Clock
@@ -38,18 +37,17 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import SPACE as ROSTER
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
-from kith.core.sessions.sessions import Sessions
 from kith.ports.store import AccountRecord, Store
 from kith.records.audit import Audit
 from kith.records.moves import Moves
 from kith.records.reports import Reports
-from kith.wire.errors import StanzaError, StreamError
+from kith.wire.errors import StanzaError
 
 _PATH = "/api/admin/people/{address}"
 _LIST: dict[str, Any] = {
     "query": {
         "type": "string",
-        "pattern": r"(?s)^.{0,100}\Z",
+        "pattern": whole(r"[\s\S]{0,100}"),
         "description": "A part of the address or the name.",
     },
     "state": {
@@ -58,10 +56,13 @@ _LIST: dict[str, Any] = {
         "description": "Only these; empty: everybody.",
     },
     "sort": {"type": "string", "pattern": whole("(address|last_seen)?"), "description": "The order."},
-    "after": {"type": "string", "pattern": r"(?s)^.{0,3300}\Z", "description": "`next` of the page before."},
+    "after": {
+        "type": "string",
+        "pattern": whole(r"[\s\S]{0,3300}"),
+        "description": "`next` of the page before.",
+    },
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 }
-_WITH_ID = {**ADDRESS, "id": {"type": "string", "pattern": whole("[0-9a-f]{16}|all")}}
 
 
 #: How many lists one operator may ask for at once, and in how many seconds as many more. A list may have to
@@ -80,14 +81,6 @@ class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
     """A new password."""
 
     password: Annotated[str, Meta(min_length=1, max_length=MAX_BYTES)]
-
-
-class Suspension(msgspec.Struct, forbid_unknown_fields=True):
-    """Why, and for how long."""
-
-    reason: Reason = ""
-    note: Note = ""
-    days: Days = 0.0
 
 
 class LiveAccounts:
@@ -110,12 +103,10 @@ class PeopleResource:
         clock: Clock,
         store: Store,
         accounts: Accounts,
-        sessions: Sessions,
         revocation: Revocation,
         bans: Bans,
         exclusions: Exclusions,
         people: People,
-        logins: Logins,
         apps: Apps,
         leaving: Leaving,
         audit: Audit,
@@ -127,12 +118,10 @@ class PeopleResource:
         self._adding_up = asyncio.Lock()  # reading a long log must not keep all readers of the store busy
         self._store = store
         self._accounts = accounts
-        self._sessions = sessions
         self._revocation = revocation
         self._bans = bans
         self._exclusions = exclusions
         self._people = people
-        self._logins = logins
         self._apps = apps
         self._leaving = leaving
         self._audit = audit
@@ -259,90 +248,6 @@ class PeopleResource:
             return await self._revocation.keys(password)
         except StanzaError as error:
             raise Refused("weak-password", f"{error.text.capitalize()}.") from None
-
-    # -- suspension --------------------------------------------------------------------------------
-
-    @endpoint(
-        "PUT",
-        f"{_PATH}/suspension",
-        "Suspend an account",
-        refusals=("not-found", "conflict"),
-        parameters=ADDRESS,
-    )
-    async def suspend(self, call: Call, request: Suspension) -> Ban:
-        """Ends its sessions at once, and refuses logins until the suspension ends.
-
-        Messages for the account are stored, and delivered afterwards. Others notice nothing but that it is
-        offline.
-        """
-        record = await self._record(call)
-        ban = await self._exclusions.suspend(
-            call.actor, record.jid, request.reason, request.note, request.days
-        )
-        await self._bans.load()
-        return Ban.of(ban)
-
-    @endpoint(
-        "DELETE",
-        f"{_PATH}/suspension",
-        "End a suspension",
-        status=204,
-        refusals=("not-found",),
-        parameters=ADDRESS,
-    )
-    async def resume(self, call: Call) -> None:
-        await self._exclusions.resume(call.actor, (await self._record(call)).jid)
-        await self._bans.load()
-
-    # -- sessions and devices ----------------------------------------------------------------------
-
-    @endpoint(
-        "DELETE",
-        f"{_PATH}/sessions",
-        "End the sessions",
-        status=204,
-        refusals=("not-found",),
-        parameters=ADDRESS,
-    )
-    async def end(self, call: Call) -> None:
-        """Closes all connections. The devices may log in again."""
-        account = await self._account(call)
-        for session in list(account.sessions.values()):
-            self._sessions.end(session, StreamError("policy-violation", "ended by an operator"))
-        await self._audit.note(call.actor, "sessions.end", account.jid)
-
-    @endpoint(
-        "DELETE",
-        f"{_PATH}/devices/{{id}}",
-        "Revoke a device",
-        status=204,
-        refusals=("not-found",),
-        parameters=_WITH_ID,
-    )
-    async def revoke(self, call: Call) -> None:
-        """Its token becomes invalid, its sessions end at once, and the OMEMO device lists lose its keys.
-
-        With ``all`` in place of the id, all devices.
-        """
-        record, id = await self._record(call), call.path["id"]
-        if id == "all":
-            await self._logins.revoke_all(record)
-        else:
-            await self._logins.revoke(record, id)
-        await self._audit.note(call.actor, "device.revoke", record.jid, id)
-
-    @endpoint(
-        "DELETE",
-        f"{_PATH}/app-passwords/{{id}}",
-        "Revoke an app password",
-        status=204,
-        refusals=("not-found",),
-        parameters={**ADDRESS, "id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}},
-    )
-    async def revoke_app(self, call: Call) -> None:
-        record = await self._record(call)
-        await self._apps.revoke(record, call.path["id"])
-        await self._audit.note(call.actor, "app-password.revoke", record.jid, call.path["id"])
 
     # -- finding -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kith.admin.exclusions import Exclusions
 from kith.admin.people import Live, People
 from kith.admin.trace import LiveTraces, Traces
+from kith.api.admin.access import AccessResource
 from kith.api.admin.admission import OperatorAdmission
 from kith.api.admin.announcements import AnnouncementsResource
 from kith.api.admin.bans import BansResource
@@ -29,7 +30,15 @@ _PARTS: tuple[type[object], ...] = (
 )
 #: All resources, in the order of the API's description.
 _RESOURCES: tuple[type[object], ...] = (
-    *(MeResource, HealthResource, PeopleResource, BansResource, InvitationsResource, ReportsResource),
+    *(
+        MeResource,
+        HealthResource,
+        PeopleResource,
+        AccessResource,
+        BansResource,
+        InvitationsResource,
+        ReportsResource,
+    ),
     *(AnnouncementsResource, TraceResource, LogResource),
 )
 

@@ -14,7 +14,7 @@ from kith.admin.targets import peer_address
 from kith.admin.trace import LiveTraces, TracedMessage, Traces
 from kith.api.admin.types import ADDRESS
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import moment
+from kith.api.types import moment, whole
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.ids import to_text
@@ -29,12 +29,12 @@ _PARAMETERS: dict[str, Any] = {
     **ADDRESS,
     "peer": {
         "type": "string",
-        "pattern": r"(?s)^.{0,3100}\Z",
+        "pattern": whole(r"[\s\S]{0,3100}"),
         "description": "Only messages with this bare address; of this server, a name is enough.",
     },
     "id": {
         "type": "string",
-        "pattern": r"(?s)^.{0,1024}\Z",
+        "pattern": whole(r"[\s\S]{0,1024}"),
         "description": "Only the message with this id: the sender's, or that of the archive.",
     },
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20},

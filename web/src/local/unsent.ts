@@ -32,11 +32,15 @@ export async function failChange(
     return
   }
   const message = await work.message(target)
-  if (message?.progress === 'failed' && message.mine && kind === 'edit') {
-    // They have not got the message either, so its new text is what it says when it is sent again
-    work.dropChange(change.key)
-    work.setMessage(withoutVersions(message))
-    return
+  if (message?.progress === 'failed' && message.mine) {
+    // They have not got the message either, so nothing of it is left there
+    if (kind === 'retraction') return
+    // and its new text is what it says when it is sent again
+    if (kind === 'edit') {
+      work.dropChange(change.key)
+      work.setMessage(withoutVersions(message))
+      return
+    }
   }
   const placed = { ...one, ...(one.waits !== undefined && { order: orderAt(now) }) }
   delete placed.waits

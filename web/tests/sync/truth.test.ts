@@ -51,6 +51,34 @@ test.each([
   expect((await ada.with(ben)).some(({ failure }) => failure)).toBe(false)
 })
 
+test.each([
+  ['undecided', 'first-use'],
+  ['distrusted', 'verified']
+] as const)('an edit and a reaction that no %s device may read go once it is %s', async (before, after) => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ada.app.send(ben.address, 'one')
+  await until(async () => (await ben.texts(ada)).length === 1)
+  await ada.online()
+  const key = (await ada.with(ben))[0]?.key ?? ''
+  trusting(ada, ben.address, before)
+  await ada.app.edit(key, 'one!')
+  await ada.app.react(key, ['👍'])
+  await until(async () => (await unsent(ada, key)).length === 2)
+  expect((await ada.db.messages.get(key))?.unsent).toMatchObject({
+    edit: { failure: before },
+    reaction: { failure: before }
+  })
+  await ada.app.setTrust(ben.address, await ben.sealed.device(), after)
+  await until(async () => (await ben.texts(ada))[0] === 'one!')
+  await until(async () => (await ben.with(ada))[0]?.reactions[ada.address]?.[0] === '👍')
+  await ada.online()
+  expect(await unsent(ada, key)).toEqual([])
+})
+
+const unsent = async (one: Device, key: string) =>
+  Object.keys((await one.db.messages.get(key))?.unsent ?? {}).sort()
+
 test('what nobody can read says so, and what came back as well', async () => {
   const world = new World()
   const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]

@@ -272,6 +272,26 @@ describe('a change that comes back', () => {
     expect(await unsent(ada, key)).toEqual([])
   })
 
+  test('of a message that came back itself, nothing is left to be deleted there', async () => {
+    const world = new World()
+    const { ada } = await withoutKeys(world)
+    list(world, [77])
+    await ada.app.send(GUS, 'two')
+    await until(() => sent(world).length === 2)
+    await ada.online()
+    bounce(world, ada, 'service-unavailable')
+    await until(async () => (await named(ada, 'two'))?.progress === 'failed')
+    const key = (await named(ada, 'two'))?.key ?? ''
+    await ada.app.deleteForEveryone(key)
+    await until(() => sent(world).length === 3)
+    await ada.online()
+    bounce(world, ada, 'service-unavailable')
+    give(world, ada, '<body>last</body>', 'g9')
+    await until(async () => (await named(ada, 'last')) !== undefined)
+    expect((await ada.db.messages.get(key))?.kind).toBe('deleted')
+    expect(await unsent(ada, key)).toEqual([])
+  })
+
   test('nobody else can say that a change of mine was refused', async () => {
     const world = new World()
     const { ada, one } = await withoutKeys(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+import kith.client
 from kith.client import DataUnusable, State
 from kith.client.database import _MIGRATIONS, Database
 from kith.client.history import History
@@ -70,3 +72,13 @@ def test_the_same_message_encrypted_anew_is_one_and_other_words_are_another(tmp_
     assert come("other words", "12", "z")
     assert come("a third", "10", "forged place")  # an archive id alone proves nothing
     database.close()
+
+
+def test_sql_uses_no_placeholder_that_python_has_deprecated() -> None:
+    """A number behind a question mark makes a name of it, which sequences have none of (since 3.12)."""
+    package = Path(kith.client.__file__).parent
+    numbered = re.compile(r"\?[1-9]\b")
+    statement = re.compile(r"SELECT|INSERT|UPDATE|DELETE|WHERE|VALUES|SET ")
+    lines = [line for file in package.rglob("*.py") for line in file.read_text().splitlines()]
+    assert len(lines) > 5000
+    assert not [line for line in lines if statement.search(line) and numbered.search(line)]

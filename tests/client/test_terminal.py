@@ -154,6 +154,26 @@ async def test_new_keys_of_a_contact_raise_a_warning_that_leads_to_the_fingerpri
         assert not app.query(Banner)
 
 
+async def test_a_chat_that_is_encrypted_again_says_so_and_why(people: People) -> None:
+    ada, ben = people.device(people.account("ada")), people.account("ben")
+    async with terminal(ada, ben, size=(100, 24)) as (app, pilot):
+        await pilot.press("ctrl+o")
+        await shown(pilot, "Without encryption")
+        await pilot.press("enter")
+        await shown(pilot, "NOT ENCRYPTED")
+        await write(pilot, "for all")
+        await pilot.press("enter")
+        await shown(pilot, "not encrypted")
+        await people.open(ben)
+        await write(pilot, "secret")
+        await pilot.press("enter")
+        await shown(pilot, "This chat is encrypted again.")
+        await until(lambda: not ada.chat(ben).plain)
+        await pilot.click("#seen")
+        await until(lambda: "encrypted again" not in screen(app))
+        assert [one.encrypted for one in ada.history(ben)] == [False, True]
+
+
 async def test_a_stranger_reads_as_a_message_with_their_name_and_is_accepted_blocked_or_reported(
     people: People,
 ) -> None:

@@ -41,9 +41,11 @@ from kith.client.errors import (
     UnknownKey,
 )
 from kith.client.events import (
+    ChangeRefused,
     ConnectionChanged,
     ContactChanged,
     ContactRequest,
+    EncryptedAgain,
     Event,
     GroupChanged,
     KeysChanged,
@@ -83,6 +85,7 @@ __all__ = [
     "CertificateChanged",
     "CertificateInvalid",
     "Change",
+    "ChangeRefused",
     "Chat",
     "Client",
     "ClientError",
@@ -91,6 +94,7 @@ __all__ = [
     "ContactChanged",
     "ContactRequest",
     "DataUnusable",
+    "EncryptedAgain",
     "Event",
     "Fingerprint",
     "GaveUp",

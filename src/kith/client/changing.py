@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.client import sendable
 from kith.client.answers import answer
-from kith.client.errors import ClientError, NotChangeable
+from kith.client.errors import NotChangeable
 from kith.client.events import Event, MessageDeleted, MessageEdited, ReactionsChanged
 from kith.client.groups.wire import MODERATE, RETRACT
 from kith.client.message import Draft, Kind, Message, State, Trust
@@ -119,13 +119,8 @@ class Changing(Writing):
         )
 
     async def _send_change(self, change: Message, before: Message, event: Event) -> None:
-        """Sends a change that is in the history already; if it can't be sent, undoes it and raises."""
+        """Sends a change that is in the history already. If it can't be sent, it is taken back (`Undo`)."""
+        self._undo.keep(change, before)
         self._db.commit()
         self._publish(event)
-        try:
-            await self._outbox.wait_until_sent(change)
-        except ClientError:
-            undone = self._history.restore(before)
-            self._db.commit()
-            self._publish(MessageEdited(undone, self._history.get(before.row)))
-            raise
+        await self._outbox.wait_until_sent(change)

@@ -8,6 +8,8 @@ from typing import Any
 from kith.client.message import Chat, Message
 from kith.client.records import Records
 
+_SETTABLE = frozenset({"name", "plain", "keys_changed", "keyless", "encrypted_again"})
+
 
 class Chats(Records):
     """Reads and writes chats. Callers commit (`Database.commit`)."""
@@ -27,7 +29,7 @@ class Chats(Records):
 
     def _chat_rows(self, where: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         return self._db.sql.execute(
-            "SELECT peer, name, plain, keys_changed, nickname, written,"
+            "SELECT peer, name, plain, keys_changed, nickname, written, encrypted_again,"
             " (SELECT count(*) FROM messages m WHERE m.peer = c.peer AND m.incoming AND m.error IS NULL"
             f" AND m.kind = 'text' AND m.row > c.read) FROM chats c {where}",
             values,
@@ -35,12 +37,22 @@ class Chats(Records):
 
     def _chat(self, row: tuple[Any, ...]) -> Chat:
         last = self._one("WHERE peer = ? AND kind = 'text' ORDER BY time DESC, row DESC", row[0])
-        return Chat(row[0], row[1], row[6], last, bool(row[2]), bool(row[3]), row[4], bool(row[5]))
+        return Chat(
+            peer=row[0],
+            name=row[1],
+            unread=row[7],
+            last=last,
+            plain=bool(row[2]),
+            keys_changed=bool(row[3]),
+            nickname=row[4],
+            written=bool(row[5]),
+            encrypted_again=bool(row[6]),
+        )
 
     def update_chat(self, peer: str, **values: str | bool) -> None:
-        """Sets ``name``, ``plain`` or ``keys_changed`` of a chat, and creates it if there is none."""
+        """Sets columns of `_SETTABLE` of a chat, and creates it if there is none."""
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (peer,))
-        for column in values.keys() & {"name", "plain", "keys_changed"}:
+        for column in values.keys() & _SETTABLE:
             self._db.sql.execute(f"UPDATE chats SET {column} = ? WHERE peer = ?", (values[column], peer))
 
     def mark_read(self, peer: str, upto: Message | None) -> str | None:
@@ -68,6 +80,11 @@ class Chats(Records):
         row = self._db.sql.execute("SELECT plain FROM chats WHERE peer = ?", (peer,)).fetchone()
         return row is not None and bool(row[0])
 
+    def is_keyless(self, peer: str) -> bool:
+        """Whether the chat is not encrypted only as long as the peer has no keys."""
+        row = self._db.sql.execute("SELECT keyless FROM chats WHERE peer = ?", (peer,)).fetchone()
+        return row is not None and bool(row[0])
+
     def newest_row(self) -> int:
         """The row of the message that arrived last; 0 if there is none."""
         (row,) = self._db.sql.execute("SELECT coalesce(max(row), 0) FROM messages").fetchone()
@@ -76,8 +93,8 @@ class Chats(Records):
     def note_nickname(self, peer: str, nickname: str) -> None:
         """Stores the name that the peer has chosen for themselves."""
         self._db.sql.execute(
-            "INSERT INTO chats (peer, nickname) VALUES (?1, ?2)"
-            " ON CONFLICT (peer) DO UPDATE SET nickname = ?2",
+            "INSERT INTO chats (peer, nickname) VALUES (?, ?)"
+            " ON CONFLICT (peer) DO UPDATE SET nickname = excluded.nickname",
             (peer, nickname),
         )
 

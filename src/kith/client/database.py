@@ -135,6 +135,13 @@ _MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX group_members_jid ON group_members (jid);
     """,
+    # 6: changes can be taken back; chats are unencrypted until there are keys
+    """
+    ALTER TABLE messages ADD COLUMN undo TEXT;
+    CREATE INDEX messages_undo ON messages (row) WHERE undo IS NOT NULL;
+    ALTER TABLE chats ADD COLUMN keyless INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE chats ADD COLUMN encrypted_again INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

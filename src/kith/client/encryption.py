@@ -54,6 +54,7 @@ class Encryption:
             "_decided",
             "_fetched",
             "_key_work",
+            "_lacking",
             "_own",
             "_plugin",
             "_policy",
@@ -78,6 +79,8 @@ class Encryption:
         self.bundles = Bundles(stream, self.storage)
         self._state = ManagerState(self.bundles)
         self._fetched: dict[str, float] = {}
+        self._lacking: set[str] = set()
+        """Peers for whom nothing could be encrypted in this session, since they had no devices."""
         self._decided: dict[str, tuple[int, int]] = {}
         """`KeyStorage.mark` of an account when nothing was left to decide about its devices."""
         stream.register_plugin(Plugin.name)
@@ -110,6 +113,7 @@ class Encryption:
         Raises what the library and the server's answers raise.
         """
         self._fetched.clear()
+        self._lacking.clear()
         self._state.bundles.forget()
         if self._sessions is None:
             self._sessions = await make_manager(self._stream, self._plugin, self._state).create(
@@ -172,6 +176,7 @@ class Encryption:
             except NoEligibleDevices:
                 raise await self._no_device_error(peer) from None
         (message,) = messages
+        self._lacking.discard(peer)
         return omemo_xml.serialize(message)
 
     async def encrypt_for(self, peer: str, device: int, body: str | None, renew: bool = False) -> Element:
@@ -277,6 +282,15 @@ class Encryption:
 
     # devices and trust
 
+    async def look_for_keys(self, peer: str) -> None:
+        """Fetches the peer's devices, for a chat that is not encrypted because there were none."""
+        await self.refresh(peer)
+        await self.decide_trust(peer)
+
+    def lacks_keys(self, peer: str) -> bool:
+        """Whether the peer, as far as is known, has no device that can read encrypted messages."""
+        return peer in self._lacking or not self._policy.knows(peer)
+
     async def fingerprints(self, peer: str) -> list[Fingerprint]:
         """The keys of all known devices, active ones first. Of our own, this device comes first."""
         if peer != self._own:
@@ -312,7 +326,7 @@ class Encryption:
         async def work() -> None:
             self._state.bundles.forget(peer)
             await update
-            if self._policy.knows(peer):
+            if self._policy.concerned(peer):
                 await self.decide_trust(peer)
 
         with suppress(Interrupted):  # the list comes again with the next session
@@ -368,6 +382,7 @@ class Encryption:
         devices = await self.sessions.get_device_information(peer)
         active = [device for device in devices if any(on for _, on in device.active)]
         if not active:
+            self._lacking.add(peer)
             return PeerHasNoDevices(
                 f"{peer} has no device that can read encrypted messages. Nothing was sent. "
                 "They need to log in once with a client that supports OMEMO. "

@@ -54,6 +54,17 @@ class ReactionsChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRefused(Event):
+    """An edit, a deletion or a reaction of ours could not be sent, or came back, and was taken back.
+
+    ``message``: as it is now. ``reason``: for people. Not for a change whose call raised the reason.
+    """
+
+    message: Message
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageUnreadable(Event):
     """A peer's message can't be decrypted; ``message.error`` says why. Comes after its `MessageReceived`.
 
@@ -107,6 +118,13 @@ class KeysChanged(Event):
     peer: str
     fingerprint: str
     trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedAgain(Event):
+    """A chat that was not encrypted, because the peer had no keys, is encrypted from now on."""
+
+    peer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,8 @@ class Healing:
         if waiting >= _MAX_WANTED_OF_DEVICE or of_all >= _MAX_WANTED_OF_ACCOUNT:
             return False
         self._db.sql.execute(
-            "INSERT INTO wanted (peer, device, id, renew, chat) VALUES (?1, ?2, ?3, ?4, ?5)"
-            " ON CONFLICT (peer, device, id) DO UPDATE SET renew = max(renew, ?4)",
+            "INSERT INTO wanted (peer, device, id, renew, chat) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (peer, device, id) DO UPDATE SET renew = max(renew, excluded.renew)",
             (peer, device, id, renew, chat),
         )
         self._wake.set()
@@ -216,9 +216,9 @@ class Healing:
             return
         if not level.sound:
             self._db.sql.execute(
-                "INSERT OR IGNORE INTO refused SELECT ?1, ?2, ?3, ?5"
-                " WHERE (SELECT count(*) FROM refused WHERE peer = ?1) < ?4",
-                (peer, device, id, _MAX_WANTED_OF_DEVICE, chat),
+                "INSERT OR IGNORE INTO refused SELECT ?, ?, ?, ?"
+                " WHERE (SELECT count(*) FROM refused WHERE peer = ?) < ?",
+                (peer, device, id, chat, peer, _MAX_WANTED_OF_DEVICE),
             )
             return
         await self._answer(message, peer, device, id)

@@ -11,8 +11,8 @@ from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 #: The rows of a peer's messages (or ours to them) that an id means. In two parts, or SQLite would read the
 #: whole conversation for the "or".
 _NAMED = (
-    "SELECT row FROM messages WHERE peer = ?1 AND incoming = ?2 AND origin = ?3"
-    " UNION SELECT row FROM messages WHERE peer = ?1 AND id = ?3 AND incoming = ?2"
+    "SELECT row FROM messages WHERE peer = :peer AND incoming = :incoming AND origin = :id"
+    " UNION SELECT row FROM messages WHERE peer = :peer AND id = :id AND incoming = :incoming"
 )
 
 
@@ -78,10 +78,15 @@ class History(GroupMessages):
         message may be forged. So ``digest`` (`stanzas.digest`) has to be the same as well.
         """
         known = self._one(
-            "WHERE row IN (SELECT row FROM messages WHERE archive = ?3 UNION SELECT row FROM messages"
-            " WHERE peer = ?1 AND incoming = ?2 AND origin = ?4)"
-            " AND +peer = ?1 AND incoming = ?2 AND (digest IS NULL OR digest = ?5) ORDER BY row",
-            *(peer, incoming, archive, origin, digest),
+            "WHERE row IN (SELECT row FROM messages WHERE archive = :archive UNION SELECT row FROM messages"
+            " WHERE peer = :peer AND incoming = :incoming AND origin = :origin)"
+            " AND +peer = :peer AND incoming = :incoming AND (digest IS NULL OR digest = :digest)"
+            " ORDER BY row",
+            peer=peer,
+            incoming=incoming,
+            archive=archive,
+            origin=origin,
+            digest=digest,
         )
         if known is None and origin is not None and not incoming:
             # An earlier attempt of a message that was sent again under another id.
@@ -100,7 +105,7 @@ class History(GroupMessages):
 
     def unreadable(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id, if it could not be decrypted."""
-        return self._one(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", peer, True, id)
+        return self._one(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", peer=peer, incoming=True, id=id)
 
     def is_requested_again(self, peer: str, id: str) -> bool:
         """Whether the peer's device is asked to send that message again."""
@@ -147,9 +152,9 @@ class History(GroupMessages):
         """Queues a failed message again, under a new id, since servers drop messages with an id they know."""
         trust = Trust.VERIFIED if encrypted else Trust.PLAIN
         changed = self._db.sql.execute(
-            "UPDATE messages SET state = 'queued', error = NULL, id = ?1, origin = ?1, archive = NULL,"
-            " digest = NULL, encrypted = ?3, trust = ?4 WHERE row = ?2 AND state = 'failed'",
-            (id, message.row, encrypted, trust.value),
+            "UPDATE messages SET state = 'queued', error = NULL, id = ?, origin = ?, archive = NULL,"
+            " digest = NULL, encrypted = ?, trust = ? WHERE row = ? AND state = 'failed'",
+            (id, id, encrypted, trust.value, message.row),
         )
         if changed.rowcount:
             self._db.sql.execute(
@@ -218,12 +223,12 @@ class History(GroupMessages):
 
         ``by_peer``: whether its author has to be the peer, or us. Of several with the same id, the last.
         """
-        found = self._one(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", peer, by_peer, id)
+        found = self._one(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", peer=peer, incoming=by_peer, id=id)
         if found is None and not by_peer:
             found = self.ours(peer, id)
         if found is not None and found.kind is Kind.EDIT and found.about is not None:
             named = f"WHERE row IN ({_NAMED}) AND kind = 'text' ORDER BY row DESC"
-            return self._one(named, peer, by_peer, found.about)
+            return self._one(named, peer=peer, incoming=by_peer, id=found.about)
         return found if found is None or found.kind is Kind.TEXT else None
 
     def set_text(self, message: Message, body: str, edited: bool = True) -> Message:
@@ -233,13 +238,12 @@ class History(GroupMessages):
         )
         return self.get(message.row)
 
-    def restore(self, before: Message) -> Message:
-        """Undoes a change that could not be sent: sets text, reactions and marks as they were."""
-        self._db.sql.execute(
-            "UPDATE messages SET body = ?, edited = ?, deleted = ? WHERE row = ?",
-            (before.body, before.edited, before.deleted, before.row),
+    def changes(self, peer: str, about: str, after: int) -> list[Message]:
+        """Our changes of a message, by its id, that come after a row and have not failed, in order."""
+        return self._rows(
+            "WHERE peer = ? AND about = ? AND NOT incoming AND row > ? AND state != 'failed' ORDER BY row",
+            *(peer, about, after),
         )
-        return self.set_reactions(before, before.reactions)
 
     def set_deleted(self, message: Message) -> Message:
         """Removes the text and the reactions of a message, and of its edits. That it was there stays."""
@@ -263,11 +267,12 @@ class History(GroupMessages):
     def first_reaction(self, peer: str, about: str) -> str | None:
         """The id of our first reaction to a message that is still there: later ones replace it."""
         row = self._db.sql.execute(
-            "SELECT coalesce(replaces, id) FROM messages WHERE peer = ?1 AND about = ?2 AND NOT incoming"
+            "SELECT coalesce(replaces, id) FROM messages WHERE peer = :peer AND about = :about"
+            " AND NOT incoming AND state != 'failed'"
             " AND kind = 'reaction' AND body != '' AND row > coalesce((SELECT max(row) FROM messages"
-            " WHERE peer = ?1 AND about = ?2 AND NOT incoming AND kind = 'reaction' AND body = ''), 0)"
-            " ORDER BY row LIMIT 1",
-            (peer, about),
+            " WHERE peer = :peer AND about = :about AND NOT incoming AND kind = 'reaction' AND body = ''"
+            " AND state != 'failed'), 0) ORDER BY row LIMIT 1",
+            {"peer": peer, "about": about},
         ).fetchone()
         return None if row is None else str(row[0])
 

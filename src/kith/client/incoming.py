@@ -31,6 +31,7 @@ from kith.client.message import Kind, Message
 from kith.client.reader import Reader, bounded
 from kith.client.stanzas import Forwarded
 from kith.client.stream import Stream
+from kith.client.undo import Undo
 from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:  # the libraries behind these take long to import
@@ -83,6 +84,7 @@ class Incoming:
         healing: Healing,
         accepted: Callable[[str], bool],
         groups: GroupIncoming,
+        undo: Undo,
     ) -> None:
         """``wake_outbox`` is called when a receipt has to be sent.
 
@@ -98,7 +100,7 @@ class Incoming:
         self._wake_outbox = wake_outbox
         self._accepted = accepted
         self._reader = Reader(stream, history, encryption, key_work, healing)
-        self._markers = Markers(history, self._publish_later)
+        self._markers = Markers(history, undo, self._publish_later)
         self._groups = groups
         groups.connect(self._reader, self._publish_later)
         self._live = 0

@@ -55,6 +55,17 @@ class KeyChecks(Lifecycle):
         self._db.commit()
 
     def set_plain(self, peer: str, plain: bool) -> None:
-        """Sets whether messages of a chat go out unencrypted from now on."""
-        self._history.update_chat(bare(peer), plain=plain)
+        """Sets whether messages of a chat go out unencrypted from now on.
+
+        If the peer has no keys, that is until there are some: then the chat is encrypted again, and
+        `EncryptedAgain` says so.
+        """
+        peer = bare(peer)
+        keyless = plain and self._encryption.lacks_keys(peer)
+        self._history.update_chat(peer, plain=plain, keyless=keyless, encrypted_again=False)
+        self._db.commit()
+
+    def encryption_seen(self, peer: str) -> None:
+        """Notes that the user has read that the chat is encrypted again."""
+        self._history.update_chat(bare(peer), encrypted_again=False)
         self._db.commit()

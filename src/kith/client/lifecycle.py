@@ -18,6 +18,7 @@ from kith.client.errors import AlreadyOpen, LoginFailed, NotOnline, NotOpen, Ser
 from kith.client.events import (
     Broadcast,
     ConnectionChanged,
+    EncryptedAgain,
     Event,
     KeysChanged,
     MessageReceived,
@@ -203,6 +204,7 @@ class Lifecycle:
         from kith.client.healing import Healing
         from kith.client.incoming import Incoming
         from kith.client.outbox import Outbox
+        from kith.client.undo import Undo
 
         stream = self._stream = self._make_stream()
         self._history = History(self._db, self._replies())
@@ -211,7 +213,7 @@ class Lifecycle:
             stream,
             self._db,
             self.jid,
-            KnownKeys(self._db, self._trust_policy, self._on_new_key),
+            KnownKeys(self._db, self._trust_policy, self._on_new_key, self._on_encrypted_again),
             self._key_work,
         )
         self._contacts = Contacts(stream, self._auto_accept, self._publish, self._on_contact_request)
@@ -219,7 +221,8 @@ class Lifecycle:
         content = Content(self._history, self.jid, self._introduction)
         groups = self._group_parts = GroupParts(*parts, self._publish, self._members_changed)
         self._groups, self._group_sync = groups.records, groups.sync
-        self._outbox = Outbox(*parts, self._publish, self.accepted, content, groups.sending)
+        self._undo = Undo(self._db, self._history)
+        self._outbox = Outbox(*parts, self._publish, self.accepted, content, groups.sending, self._undo)
         self._healing = Healing(*parts, self.accepted, content, groups.records, groups.content)
         catch_up = CatchUp(stream, self._db, self._history, lambda: groups.sync.supported)
         self._incoming = Incoming(
@@ -230,6 +233,7 @@ class Lifecycle:
             self._healing,
             lambda peer: self.accepted(peer) or groups.records.shared(peer),
             groups.incoming(self._outbox),
+            self._undo,
         )
         self._connection = Connection(
             stream, self._server, self._direct_tls, self._set_up_session, self._on_link_changed
@@ -298,6 +302,9 @@ class Lifecycle:
         if peer != self.jid:
             self._history.update_chat(peer, keys_changed=True)
         self._publish(KeysChanged(peer, fingerprint, trusted))
+
+    def _on_encrypted_again(self, peer: str) -> None:
+        self._publish(EncryptedAgain(peer))
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -9,15 +9,17 @@ from kith.client import stanzas
 from kith.client.events import Event, MessageChanged
 from kith.client.history import History
 from kith.client.message import Kind, State
+from kith.client.undo import Undo
 
 
 class Markers:
     """Moves the states of messages on. Callers commit."""
 
-    __slots__ = ("_history", "_publish")
+    __slots__ = ("_history", "_publish", "_undo")
 
-    def __init__(self, history: History, publish: Callable[[Event], None]) -> None:
+    def __init__(self, history: History, undo: Undo, publish: Callable[[Event], None]) -> None:
         self._history = history
+        self._undo = undo
         self._publish = publish
 
     def handle(self, message: Element, peer: str, incoming: bool) -> None:
@@ -41,8 +43,8 @@ class Markers:
         ours = self._history.ours(peer, message.get("id", ""))
         if ours is not None and ours.state in (State.QUEUED, State.SENT):
             failed = self._history.fail(ours, stanzas.error_text(message))
-            if failed.kind is Kind.TEXT:
-                self._publish(MessageChanged(failed))
+            for event in self._undo.failed(failed):
+                self._publish(event)
 
     def _raise_state(self, peer: str, id: str, state: State) -> None:
         message = self._history.ours(peer, id)
@@ -55,3 +57,5 @@ class Markers:
         for one in found:
             if one.kind is Kind.TEXT:
                 self._publish(MessageChanged(one))
+            else:
+                self._undo.settled(one)

@@ -235,7 +235,8 @@ class Chat:
 
     ``name``: the user's own name for the peer. ``nickname``: the name that the peer has chosen, which may
     be anything. ``plain``: the user chose not to encrypt. ``keys_changed``: the user has not yet seen that
-    the peer has new keys. ``written``: the user has written to the peer. ``accepted``: the peer may learn
+    the peer has new keys. ``encrypted_again``: nor that the chat, which was plain because the peer had no
+    keys, is encrypted again. ``written``: the user has written to the peer. ``accepted``: the peer may learn
     when the user is online and has read; if not, this is a message request. ``group``: the group, if it is
     one.
     """
@@ -250,6 +251,7 @@ class Chat:
     written: bool = False
     accepted: bool = True
     group: Group | None = None
+    encrypted_again: bool = False
 
     @property
     def title(self) -> str:

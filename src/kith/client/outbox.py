@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeVar
 from xml.etree.ElementTree import Element
+
+from omemo.types import OMEMOException
+from slixmpp.exceptions import IqError, IqTimeout
 
 from kith.client import stanzas
 from kith.client.content import Content
@@ -19,11 +23,13 @@ from kith.client.in_flight import Flight, InFlight
 from kith.client.key_work import Interrupted, KeyWork
 from kith.client.message import Kind, Message, State
 from kith.client.stream import Stream
+from kith.client.undo import Undo
 
 if TYPE_CHECKING:  # the libraries behind these take long to import
     from kith.client.encryption import Encryption
     from kith.client.groups.sending import GroupSending
 
+_log = logging.getLogger(__name__)
 _BATCH = 16
 _T = TypeVar("_T")
 
@@ -37,8 +43,8 @@ class Outbox:
 
     __slots__ = (
         *("_accepted", "_commit_handle", "_content_of", "_db", "_encryption", "_groups", "_history"),
-        "_in_flight",
-        *("_key_work", "_online", "_publish", "_session", "_stream", "_tried_up_to", "_waiting", "_wake"),
+        *("_in_flight", "_key_work", "_online", "_publish", "_session", "_stream", "_tried_up_to", "_undo"),
+        *("_waiting", "_wake"),
     )
 
     def __init__(
@@ -52,6 +58,7 @@ class Outbox:
         accepted: Callable[[str], bool],
         content: Content,
         groups: GroupSending,
+        undo: Undo,
     ) -> None:
         """``accepted(peer)`` tells whether the peer may hear that something was received or read."""
         self._groups = groups
@@ -63,6 +70,7 @@ class Outbox:
         self._publish = publish
         self._accepted = accepted
         self._content_of = content
+        self._undo = undo
         self._wake = asyncio.Event()
         self._in_flight = InFlight(stream, database, self._wake.set)
         self._online = False
@@ -113,6 +121,8 @@ class Outbox:
 
     def settled(self, message: Message) -> None:
         """The group has a message. The caller commits."""
+        if message.kind is not Kind.TEXT:
+            self._undo.settled(message)
         self._in_flight.stored.forget(message.id)
         self._in_flight.settle(message.row, message.id)
 
@@ -186,6 +196,8 @@ class Outbox:
         session = self._session
         ready: list[tuple[Message, list[Element]]] = []
         for message in messages:
+            if message.kind is not Kind.TEXT and self._history.get(message.row).state is not State.QUEUED:
+                continue  # the message that it changes has just failed
             try:
                 content = self._stored(message) or await self._content(message)
             except Interrupted:
@@ -240,6 +252,17 @@ class Outbox:
         self._history.note_digest(message, stanzas.digest(content))
         return content
 
+    async def look_for_keys(self, peer: str) -> None:
+        """Looks whether a peer who had no keys has some now: then `is_plain` of their chat ends.
+
+        If that fails, there are none as far as is known.
+        """
+        try:
+            await self._key_work.run(self._encryption.look_for_keys(peer))
+        except (Interrupted, IqError, IqTimeout, OMEMOException) as error:
+            _log.debug("keys of %s could not be fetched: %r", peer, error)
+        self._db.commit()
+
     async def _encrypted(self, peer: str, text: str) -> Element:
         return await self._attempt(self._key_work.run(self._encryption.encrypt(peer, text)))
 
@@ -284,6 +307,8 @@ class Outbox:
         changed = None
         if current.state is State.QUEUED:  # else it came back, or was even read, before its acknowledgement
             changed = self._history.raise_state(current, State.SENT)
+        if changed is not None and changed.kind is not Kind.TEXT:
+            self._undo.settled(changed)
         self._commit_soon()
         if changed is not None and changed.kind is Kind.TEXT:
             self._publish(MessageChanged(changed))
@@ -294,10 +319,11 @@ class Outbox:
         if message.group:
             self._history.put_failed(message)
         self._in_flight.stored.forget(message.id)
+        events = self._undo.failed(failed, told=message.row in self._waiting)
         self._db.commit()
         self._end_wait(message.row, error)
-        if failed.kind is Kind.TEXT:
-            self._publish(MessageChanged(failed))
+        for event in events:
+            self._publish(event)
 
     def _end_wait(self, row: int, error: ClientError | None) -> None:
         future = self._waiting.get(row)

@@ -27,12 +27,13 @@ class Records:
         self._client = client
         self._own = "" if client is None else client.jid
 
-    def _rows(self, where: str, *values: Any) -> list[Message]:
+    def _rows(self, where: str, *values: Any, **named: Any) -> list[Message]:
+        """The messages of a condition, with values for its ``?`` or for its names, like ``:peer``."""
         sql = f"SELECT {_COLUMNS} FROM messages {where}"
-        return [self._message(row) for row in self._db.sql.execute(sql, values)]
+        return [self._message(row) for row in self._db.sql.execute(sql, named or values)]
 
-    def _one(self, where: str, *values: Any) -> Message | None:
-        return next(iter(self._rows(where + " LIMIT 1", *values)), None)
+    def _one(self, where: str, *values: Any, **named: Any) -> Message | None:
+        return next(iter(self._rows(where + " LIMIT 1", *values, **named)), None)
 
     def get(self, row: int) -> Message:
         """The message of a row. Raises KeyError."""

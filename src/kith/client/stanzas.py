@@ -156,12 +156,12 @@ def digest(children: Iterable[Element]) -> str:
 
 def has_content(message: Element) -> bool:
     """Whether a message says more than that another one was received or read, or that somebody is typing."""
-    return any(child.tag in _CONTENT for child in message)
+    return any(child.tag in _CONTENT for child in message) or foreign_encryption.announces_content(message)
 
 
 _CONTENT = frozenset(
     {
-        *(f"{{{CLIENT}}}body", f"{{{OMEMO}}}encrypted", f"{{{EME}}}encryption"),
+        *(f"{{{CLIENT}}}body", f"{{{OMEMO}}}encrypted"),
         *(f"{{{RETRACT}}}retract", f"{{{REACTIONS}}}reactions"),
         *foreign_encryption.ELEMENTS,
     }

@@ -34,14 +34,25 @@ def fingerprint(device: Any) -> Fingerprint:
 
 
 class KnownKeys:
-    """Remembers the keys of each peer, decides about new ones, and warns of keys that were added later."""
+    """Remembers the keys of each peer, decides about new ones, and warns of keys that were added later.
 
-    __slots__ = ("_db", "_policy", "warn")
+    It also ends that a chat is not encrypted because the peer has no keys, once there are some.
+    """
+
+    __slots__ = ("_db", "_encrypted_again", "_policy", "warn")
 
     def __init__(
-        self, database: Database, policy: TrustPolicy, warn: Callable[[str, str, bool], None]
+        self,
+        database: Database,
+        policy: TrustPolicy,
+        warn: Callable[[str, str, bool], None],
+        encrypted_again: Callable[[str], None],
     ) -> None:
-        """``warn(peer, fingerprint, trusted)`` is called if a peer that we know has a new key."""
+        """``warn(peer, fingerprint, trusted)`` is called if a peer that we know has a new key.
+
+        ``encrypted_again(peer)`` is called if a chat is encrypted from now on, since the peer has keys now.
+        """
+        self._encrypted_again = encrypted_again
         self._db = database
         self._policy = policy
         self.warn = warn
@@ -62,11 +73,25 @@ class KnownKeys:
         }
         for peer in {device.bare_jid for device in devices}:
             self._remember(peer, levels)
+        for peer in {key.peer for key in keys if key.active}:
+            self._end_keyless(peer)
         return decisions
 
     def knows(self, peer: str) -> bool:
         """Whether any key of this peer has ever been seen."""
         return bool(self._db.sql.execute("SELECT 1 FROM known_keys WHERE peer = ?", (peer,)).fetchone())
+
+    def concerned(self, peer: str) -> bool:
+        """Whether new keys of this peer matter at once, and not only when a message is to be encrypted."""
+        keyless = self._db.sql.execute("SELECT 1 FROM chats WHERE peer = ? AND keyless", (peer,))
+        return self.knows(peer) or keyless.fetchone() is not None
+
+    def _end_keyless(self, peer: str) -> None:
+        ended = self._db.sql.execute(
+            "UPDATE chats SET plain = 0, keyless = 0, encrypted_again = 1 WHERE peer = ? AND keyless", (peer,)
+        )
+        if ended.rowcount:
+            self._encrypted_again(peer)
 
     def _remember(self, peer: str, levels: dict[str, Trust]) -> None:
         found = self._db.sql.execute("SELECT fingerprint FROM known_keys WHERE peer = ?", (peer,))

@@ -31,7 +31,8 @@ class Unacknowledged:
         stanza = Element("stanza")
         stanza.extend(content)
         self._db.sql.execute(
-            "INSERT INTO flights (id, content) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET content = ?2",
+            "INSERT INTO flights (id, content) VALUES (?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET content = excluded.content",
             (id, tostring(stanza, encoding="unicode")),
         )
 
@@ -43,8 +44,8 @@ class Unacknowledged:
     def strike(self, id: str, count: int) -> int:
         """Adds strikes. Returns how many the stanza has now."""
         (strikes,) = self._db.sql.execute(
-            "INSERT INTO flights (id, strikes) VALUES (?1, ?2)"
-            " ON CONFLICT (id) DO UPDATE SET strikes = strikes + ?2 RETURNING strikes",
+            "INSERT INTO flights (id, strikes) VALUES (?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET strikes = strikes + excluded.strikes RETURNING strikes",
             (id, count),
         ).fetchone()
         return int(strikes)

@@ -56,6 +56,8 @@ class Writing(Waiting):
             raise NotSendable("A reply can only go to the chat of the message that it answers.")
         group = self._writable_group(peer) if self._groups.knows(peer) else None
         if encrypted is None:
+            if self._history.is_keyless(peer) and self.link is Link.ONLINE:
+                await self._outbox.look_for_keys(peer)
             public = group is not None and (group.settings.open or group.settings.public)
             encrypted = not public and not self._history.is_plain(peer)
         sendable.check_text(body, encrypted, self._stream.max_bytes)
@@ -114,10 +116,10 @@ class Writing(Waiting):
     async def resend(self, message: Message, *, encrypted: bool | None = None) -> Message:
         """Sends a failed message once more, under a new id. Raises what `send` raises.
 
-        Does nothing if the message has not failed. ``encrypted``: by default as it was.
+        Does nothing if the message has not failed, or was deleted. ``encrypted``: by default as it was.
         """
         current = self._history.get(message.row)
-        if current.state is not State.FAILED:
+        if current.state is not State.FAILED or current.deleted:
             return current
         if encrypted is None:
             encrypted = current.encrypted

@@ -13,8 +13,8 @@ from kith.client.message import Kind, Message, State
 PENDING = "~"
 #: The rows of somebody's messages in a group that an id of theirs means.
 _NAMED = (
-    "SELECT row FROM messages WHERE peer = ?1 AND incoming IN (0, 1) AND origin = ?2"
-    " UNION SELECT row FROM messages WHERE peer = ?1 AND id = ?2"
+    "SELECT row FROM messages WHERE peer = :group AND incoming IN (0, 1) AND origin = :id"
+    " UNION SELECT row FROM messages WHERE peer = :group AND id = :id"
 )
 _SHOWN = "kind IN ('text', 'notice')"
 
@@ -65,7 +65,7 @@ class GroupMessages(Chats):
         """The group has one of our messages, at a place."""
         if place is not None:
             self._db.sql.execute(
-                "UPDATE messages SET place = ?1, archive = ?1 WHERE row = ?2", (place, message.row)
+                "UPDATE messages SET place = ?, archive = ? WHERE row = ?", (place, place, message.row)
             )
         if message.state in (State.QUEUED, State.FAILED):
             self._db.sql.execute(
@@ -111,7 +111,7 @@ class GroupMessages(Chats):
         """
         found = self.by_group_id(group, id)
         if found is None or author not in (None, found.author):
-            rows = self._rows(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", group, id)
+            rows = self._rows(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", group=group, id=id)
             found = next((one for one in rows if author in (None, one.author)), None)
         if found is not None and found.kind is Kind.EDIT and found.about is not None:
             return self.group_target(group, found.about, found.author)
@@ -119,7 +119,7 @@ class GroupMessages(Chats):
 
     def unreadable_in(self, group: str, id: str, author: str) -> Message | None:
         """Somebody's message with an origin id, if it could not be decrypted."""
-        rows = self._rows(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", group, id)
+        rows = self._rows(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", group=group, id=id)
         return next((one for one in rows if one.author == author and one.incoming), None)
 
     def group_page(self, group: str, before: Message | None, limit: int) -> list[Message]:

@@ -166,8 +166,9 @@ class GroupRecords:
 
     def _put(self, one: Summary) -> None:
         self._db.sql.execute(
-            "INSERT INTO groups (jid, name, affiliation, invited) VALUES (?1, ?2, ?3, ?4)"
-            " ON CONFLICT (jid) DO UPDATE SET name = ?2, affiliation = ?3, invited = ?4, destroyed = 0",
+            "INSERT INTO groups (jid, name, affiliation, invited) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (jid) DO UPDATE SET name = excluded.name, affiliation = excluded.affiliation,"
+            " invited = excluded.invited, destroyed = 0",
             (one.jid, one.name, one.affiliation.value, one.invited),
         )
 
@@ -178,14 +179,14 @@ class GroupRecords:
             return
         self._put(state.summary)
         self._db.sql.execute(
-            "UPDATE groups SET description = ?1, settings = ?2, creator = ?3, created = ?4, number = ?5,"
-            " wanted = max(wanted, ?5) WHERE jid = ?6",
+            "UPDATE groups SET description = ?, settings = ?, creator = ?, created = ?, number = ?,"
+            " wanted = max(wanted, ?) WHERE jid = ?",
             (
                 state.description,
                 json.dumps(asdict(state.settings)),
                 state.creator,
                 state.created.timestamp() if state.created else None,
-                *(number, jid),
+                *(number, number, jid),
             ),
         )
         before = self._joined(jid)

@@ -20,9 +20,11 @@ from textual.widgets import Footer, Input, OptionList
 from kith.client.client import Client
 from kith.client.errors import ClientError
 from kith.client.events import (
+    ChangeRefused,
     ConnectionChanged,
     ContactChanged,
     ContactRequest,
+    EncryptedAgain,
     Event,
     KeysChanged,
     MessageChanged,
@@ -45,6 +47,7 @@ from kith.client.tui.preferences import Preferences, recoloured
 from kith.client.tui.screens import Accounts, Help, NewChat
 from kith.client.tui.status import StatusLine
 from kith.client.tui.themes import DARK, LIGHT
+from kith.terminal import safe
 
 _NARROW = 64  # columns; in narrower terminals, either the chat list or the conversation is shown
 _TYPING_LASTS = 8.0  # seconds after the last typing notification
@@ -185,7 +188,9 @@ class ChatApp(Messaging):
                 self._typing[peer] = time.monotonic() if active else 0.0
                 if peer == self._current:
                     conversation.typing = active
-            case KeysChanged(peer, _, _) if peer == self._current:
+            case ChangeRefused(_, reason):
+                self.notify(safe(f"What you changed was not sent. {reason}"), severity="error", markup=False)
+            case KeysChanged(peer, _, _) | EncryptedAgain(peer) if peer == self._current:
                 await self._show_banners()
             case ContactRequest():
                 self.bell()
@@ -297,6 +302,8 @@ class ChatApp(Messaging):
                 await self.client.decline(peer)
                 await self.client.block(peer, report=event.answer == "report")
                 self.notify(f"{peer} can't write to you any more.", markup=False)
+            elif kind == "encrypted" and self._current is not None:
+                self.client.encryption_seen(self._current)
             elif self._current is not None:
                 self.client.keys_seen(self._current)
                 if event.answer == "compare":

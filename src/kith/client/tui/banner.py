@@ -54,6 +54,12 @@ def banners_for(chat: Chat, asks: bool) -> Iterator[Banner]:
             "are online, what you have read, and your profile.",
             (("accept", "Accept"), ("block", "Block"), ("report", "Block and report")),
         )
+    if chat.encrypted_again:
+        yield Banner(
+            "encrypted",
+            f"🔒 {words.name(chat)} can read encrypted messages now. This chat is encrypted again.",
+            (("seen", "Understood"),),
+        )
     if chat.keys_changed:
         yield Banner(
             "keys",

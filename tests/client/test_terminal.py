@@ -156,10 +156,10 @@ async def test_new_keys_of_a_contact_raise_a_warning_that_leads_to_the_fingerpri
 
 async def test_a_chat_that_is_encrypted_again_says_so_and_why(people: People) -> None:
     ada, ben = people.device(people.account("ada")), people.account("ben")
-    async with terminal(ada, ben, size=(100, 24)) as (app, pilot):
+    async with terminal(ada, ben, size=(140, 24)) as (app, pilot):
         await pilot.press("ctrl+o")
-        await shown(pilot, "Without encryption")
-        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Question))
+        await pilot.press("tab", "enter")
         await shown(pilot, "NOT ENCRYPTED")
         await write(pilot, "for all")
         await pilot.press("enter")

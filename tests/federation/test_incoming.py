@@ -84,6 +84,33 @@ async def test_what_is_acknowledged_is_in_the_archive_after_a_kill(tmp_path: Pat
         caller.abort()
 
 
+async def test_a_message_is_not_acknowledged_before_the_other_server_has_its_refusal(
+    here: World, one: RunningServer, caller: Caller
+) -> None:
+    """Else it would be lost if this server was killed then, and its sender would never learn of it."""
+    writers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
+    here.names.add("two.test", silent.sockets[0].getsockname()[1])
+    try:
+        assert await handled(caller) == 0
+        caller.send(message("first") + message("x").replace("ann@", "nobody@") + message("last"))
+        caller.send(f"<r xmlns='{SM}'/>")
+        with pytest.raises(TimeoutError):
+            await caller.tag("a", timeout=1)
+        assert writers  # it has tried to send the refusal
+    finally:
+        for known in [known for known in here.names.zone if "two.test" in known[0]]:
+            del here.names.zone[known]
+        silent.close()
+        for writer in writers:
+            writer.close()
+    # the other server does not exist any more: that is as good as if it had the refusal
+    count = int((await caller.tag("a")).get("h") or -1)
+    while count < 3:
+        count = await handled(caller)
+    assert count == 3
+
+
 async def test_refused_stanzas_count_as_handled(one: RunningServer, caller: Caller) -> None:
     caller.send("<iq from='ben@two.test' to='one.test' type='get' id='q'><x xmlns='urn:unknown'/></iq>")
     caller.send(message("x").replace("ann@", "nobody@"))

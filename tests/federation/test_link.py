@@ -20,6 +20,7 @@ from kith.federation.outgoing import Outgoing
 from kith.ports.store import LogQuery
 from kith.wire import ns
 from kith.wire.canonical import parse_children
+from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 from tests.parts import Room, room
 
@@ -184,6 +185,59 @@ async def test_a_message_is_in_the_outbox_until_the_other_server_has_acknowledge
     assert await scene.outbox() == []
     archive = await scene.there.node.store.page(LogQuery(scene.ada.account.id))
     assert len(archive.entries) == 3
+
+
+def refusal(scene: Scene, id: str, settled: list[str]) -> None:
+    """This server refuses a message of ben@two.test."""
+    error = Stanza.from_bytes(
+        f"<message type='error' id='{id}' from='nobody@localhost' to='ben@two.test'>"
+        "<error type='cancel'><service-unavailable/></error></message>".encode()
+    )
+    scene.outgoing.refuse(
+        error, parse_jid("nobody@localhost"), parse_jid("ben@two.test"), lambda: settled.append(id)
+    )
+
+
+async def test_a_refusal_is_settled_when_the_other_server_has_it_and_sent_again_until_then(
+    scene: Scene,
+) -> None:
+    settled: list[str] = []
+    refusal(scene, "one", settled)
+    await scene.until(lambda: scene.server.streams and b"one" in scene.server.stream.written)
+    assert b"<r " in scene.server.stream.written
+    assert settled == []
+    scene.server.stream.end()
+    await scene.until(lambda: len(scene.server.streams) == 2 and b"'one'" in scene.server.stream.written)
+    scene.write("mine")
+    refusal(scene, "two", settled)
+    await scene.until(lambda: b"'two'" in scene.server.stream.written and scene.server.stream.bodies)
+    scene.server.stream.acknowledge(1)
+    await scene.until(lambda: settled == ["one"])
+    scene.server.stream.acknowledge(3)
+    await scene.until(lambda: settled == ["one", "two"])
+    assert await scene.outbox() == []
+
+
+async def test_a_refusal_is_given_up_for_a_server_that_is_not_reached(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unstored, "PATIENCE", 0.1)
+    settled: list[str] = []
+    scene.server.down = Unreachable("no answer")
+    refusal(scene, "one", settled)
+    await scene.until(lambda: settled == ["one"])
+    scene.server.down = NotFound("no such domain")
+    refusal(scene, "two", settled)
+    await scene.until(lambda: settled == ["one", "two"])
+
+
+async def test_without_stream_management_a_refusal_is_settled_by_a_ping(scene: Scene) -> None:
+    scene.server.managed = False
+    settled: list[str] = []
+    refusal(scene, "one", settled)
+    await scene.until(lambda: scene.server.streams and scene.server.stream.pings)
+    scene.outgoing.answered("localhost", "two.test", scene.server.stream.pings[-1])
+    await scene.until(lambda: settled == ["one"])
 
 
 async def test_without_stream_management_the_answer_to_a_later_ping_confirms(scene: Scene) -> None:

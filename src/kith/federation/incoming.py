@@ -6,6 +6,7 @@ pair of domains is verified by dialback (XEP-0220).
 
 from __future__ import annotations
 
+import itertools
 from xml.etree.ElementTree import Element, SubElement
 
 import structlog
@@ -36,6 +37,7 @@ _MANAGEMENT = frozenset((sm.ENABLE, sm.RESUME, sm.ACK, sm.ASK))
 #: The maximum number of pairs of domains on one stream, and of verifications in progress.
 MAX_PAIRS = 100
 MAX_VERIFYING = 10
+_numbers = itertools.count()
 logger = structlog.get_logger("kith")
 
 
@@ -63,15 +65,19 @@ class Neighbour(Foreign):
     Another server sends a message again if it does not know whether it has arrived.
     """
 
-    __slots__ = ("_stanza",)
+    __slots__ = ("_stanza", "_stream")
 
     def __init__(self, jid: JID, stream: IncomingStream, post: Post, stanza: Stanza) -> None:
         super().__init__(jid, stream, post)
+        self._stream = stream
         self._stanza = stanza
 
     @property
     def key(self) -> bytes | None:
         return key_of(self._stanza)
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        self._stream.refuse(stanza, error)
 
 
 class IncomingStream(LinkStream, Intake):
@@ -84,8 +90,10 @@ class IncomingStream(LinkStream, Intake):
         "_goodbye",
         "_header_sent",
         "_id",
+        "_owes_count",
         "_pairs",
         "_proved",
+        "_refusals",
         "_remote",
         "_stopping",
         "_verifying",
@@ -104,6 +112,9 @@ class IncomingStream(LinkStream, Intake):
         self._verifying = 0
         self._header_sent = False
         self._counting = False  # whether stream management is enabled
+        self._refusals: dict[int, int] = {}
+        """By number, the refusals that the other server may not have yet: what was handled before them."""
+        self._owes_count = False  # whether the other server has asked for the count, and waits for refusals
         self._goodbye = False  # our side of the stream has ended
         self._stopping = False
 
@@ -193,7 +204,7 @@ class IncomingStream(LinkStream, Intake):
         if sink is None:
             return
         if self._counting:
-            sink.send([sm.answer(self.handled)])
+            sink.send([sm.answer(self._count)])
         if self._goodbye:
             sink.close_for_restart()
         elif self._stopping:
@@ -360,11 +371,42 @@ class IncomingStream(LinkStream, Intake):
         return federation.router.admit(Neighbour(sender, self, federation.post, stanza), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        """Answers a stanza with an error, over our own stream to that server."""
+        """Answers a stanza with an error, over our own stream to that server.
+
+        With stream management, a message is not acknowledged before that server has the error. So if we are
+        killed, it sends the message again, and its sender learns of the refusal.
+        """
         answer = stanza.error(error)
-        if answer is not None:
-            sender, to = self._addresses(stanza)
+        if answer is None:
+            return
+        sender, to = self._addresses(stanza)
+        if not self._counting or stanza.kind != "message":
             self._federation.post.to_host(answer, to, sender)
+            return
+        number = next(_numbers)
+        self._refusals[number] = self.handled
+        try:
+            self._federation.outgoing.refuse(answer, to, sender, lambda: self._refused(number))
+        except StanzaError:  # it can't be sent, now and later
+            self._refused(number)
+
+    def _refused(self, number: int) -> None:
+        """The other server has a refusal, or can't be reached."""
+        self._refusals.pop(number, None)
+        if self._owes_count and self.sink is not None:
+            self._owes_count = bool(self._refusals)
+            self.raw(sm.answer(self._count))
+
+    @property
+    def _count(self) -> int:
+        """How many stanzas are handled so that the other server may forget them."""
+        return min(self.handled, next(iter(self._refusals.values()), self.handled))
+
+    def send_count(self) -> None:
+        if self._refusals:
+            self._owes_count = True
+        else:
+            super().send_count()
 
     def raw(self, data: bytes) -> None:
         if self.sink is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -86,6 +87,7 @@ class Link:
         self.remote = remote
         self.outbox = outbox
         self._unstored = Unstored(remote, opener.clock, opener.tasks, opener.post, self._problem)
+        self._watched: deque[Waiting] = deque()  # written, and sent again if they are not confirmed
         self._newest = 0  # the id of the last message
         self._coming = 0  # subscription requests that are being stored; presence may not overtake them
         self._news = asyncio.Event()  # something is to be written, or was confirmed
@@ -110,14 +112,14 @@ class Link:
         """Whether nothing is under way."""
         return not self._running
 
-    def send(self, stanza: Stanza, sender: JID) -> None:
-        """Takes a stanza that is not stored.
+    def send(self, stanza: Stanza, sender: JID, settled: Callable[[], None] | None = None) -> None:
+        """Takes a stanza that is not stored. ``settled``: see `kith.federation.unstored.Waiting`.
 
         Raises StanzaError if too much waits, or the server was just found not to exist.
         """
         if self._failure is not None and self._is_remembered(self._failure):
             raise returned(self.remote, self._failure)
-        self._unstored.add(stanza, sender, self._newest)
+        self._unstored.add(stanza, sender, self._newest, settled)
         self._wake(self._opener.clock.steady())
 
     def expect(self, id: int) -> None:
@@ -232,6 +234,8 @@ class Link:
             if connection is not None:
                 connection.close()
             self._receipts = None
+            self._unstored.put_back(self._watched)
+            self._watched.clear()
             first = self.outbox.end()
         if failure is None:
             self._failures = 0
@@ -334,12 +338,26 @@ class Link:
                 parts.append(self._delayed(messages.popleft()))
                 receipts.wrote(True, now)
             else:
-                parts.append(others.popleft().data)
-                receipts.wrote(False, now)
+                other = others.popleft()
+                parts.append(other.data)
+                receipts.wrote(False, now, self._watch(other))
         parts.append(receipts.request(now))
         if self.outbox.unsent and self._broken < _ONE_BY_ONE:
             self._news.set()  # the rest follows
         return b"".join(parts)
+
+    def _watch(self, waiting: Waiting) -> Callable[[], None] | None:
+        """What to do when a stanza that is written now is confirmed, if that matters to anybody."""
+        settled = waiting.settled
+        if settled is None:
+            return None
+        self._watched.append(waiting)
+
+        def confirmed() -> None:
+            self._watched.remove(waiting)
+            settled()
+
+        return confirmed
 
     def _delayed(self, departure: Departure) -> bytes:
         """A stored stanza, which says when it was sent if that is a while ago."""

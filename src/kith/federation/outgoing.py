@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
@@ -117,6 +118,13 @@ class Outgoing:
                 self._keep(account, stanza, to)
                 return
         self._link(sender.domain, to.domain).send(stanza, sender)
+
+    def refuse(self, error: Stanza, sender: JID, to: JID, settled: Callable[[], None]) -> None:
+        """Sends an error for a message of another server. Raises StanzaError if that is not possible.
+
+        ``settled`` is called once that server has it, or it was given up, as it is not reached.
+        """
+        self._link(sender.domain, to.domain).send(error, sender, settled)
 
     def admit(self, session: Session, stanza: Stanza, to: JID, keep: Keep) -> Work:
         """Stores a message in the outbox of its sender; it is sent once it is durable. Raises StanzaError."""

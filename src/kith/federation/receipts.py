@@ -35,7 +35,8 @@ class Receipts:
         self._ping = ping
         self._written = 0  # stanzas
         self._acknowledged = 0
-        self._marks: deque[int] = deque()  # how many stanzas were written with each unconfirmed message
+        # for each stanza that has to be confirmed: how many were written with it, and who is told
+        self._marks: deque[tuple[int, Callable[[], None] | None]] = deque()
         self._asked = False
         self._asked_at = float("-inf")
         self._since = 0.0  # when the oldest unconfirmed message was written, or another one was confirmed
@@ -47,13 +48,16 @@ class Receipts:
         """When the other server has to have confirmed something; None if there is nothing to confirm."""
         return self._since + PATIENCE if self._marks else None
 
-    def wrote(self, message: bool, now: float) -> None:
-        """A stanza was written. ``message``: it has to be confirmed."""
+    def wrote(self, message: bool, now: float, confirmed: Callable[[], None] | None = None) -> None:
+        """A stanza was written. ``message``: it has to be confirmed.
+
+        So has one with ``confirmed``, which is called then. It does not count as a message.
+        """
         self._written += 1
-        if message:
+        if message or confirmed is not None:
             if not self._marks:
                 self._since = now
-            self._marks.append(self._written)
+            self._marks.append((self._written, confirmed))
 
     def request(self, now: float) -> bytes:
         """The request for a confirmation to be written now; empty if none is due."""
@@ -96,9 +100,11 @@ class Receipts:
 
     def _confirmed(self, upto: int, now: float) -> int:
         count = 0
-        while self._marks and self._marks[0] <= upto:
-            self._marks.popleft()
-            count += 1
-        if count:
+        while self._marks and self._marks[0][0] <= upto:
+            _, confirmed = self._marks.popleft()
             self._since = now
+            if confirmed is None:
+                count += 1
+            else:
+                confirmed()
         return count

@@ -6,7 +6,7 @@ They wait for a stream for a short time, and are returned to their senders then.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kith.base.clock import Clock
@@ -24,13 +24,17 @@ PATIENCE = 20.0
 
 
 class Waiting(NamedTuple):
-    """A stanza that waits until a time. ``after``: the id of the message that was sent before it."""
+    """A stanza that waits until a time. ``after``: the id of the message that was sent before it.
+
+    ``settled`` is called once the other server has it, or it was given up.
+    """
 
     stanza: Stanza
     sender: JID
     data: bytes
     until: float
     after: int
+    settled: Callable[[], None] | None = None
 
 
 class Unstored:
@@ -51,12 +55,12 @@ class Unstored:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, stanza: Stanza, sender: JID, after: int) -> None:
+    def add(self, stanza: Stanza, sender: JID, after: int, settled: Callable[[], None] | None = None) -> None:
         """Takes a stanza. Raises StanzaError if too much waits."""
         data = stanza.to_bytes()
         if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", f"too much waits for {self._domain}", type="wait")
-        self._queue.append(Waiting(stanza, sender, data, self._clock.steady() + PATIENCE, after))
+        self._queue.append(Waiting(stanza, sender, data, self._clock.steady() + PATIENCE, after, settled))
         self._size += len(data)
         self._expire_later(PATIENCE)
 
@@ -64,6 +68,14 @@ class Unstored:
         """All of them, to be sent now."""
         taken, self._queue, self._size = self._queue, deque(), 0
         return taken
+
+    def put_back(self, written: Iterable[Waiting]) -> None:
+        """Takes stanzas that were written to a stream that has ended: they are sent again."""
+        for waiting in reversed(list(written)):
+            self._queue.appendleft(waiting)
+            self._size += len(waiting.data)
+        if self._queue:
+            self._expire_later(max(self._queue[0].until - self._clock.steady(), 0))
 
     def return_all(self, error: StanzaError) -> None:
         """Answers all with an error."""
@@ -90,3 +102,5 @@ class Unstored:
         answer = waiting.stanza.error(error)
         if answer is not None:
             self._post.route(answer, JID("", self._domain), waiting.sender)
+        if waiting.settled is not None:
+            waiting.settled()

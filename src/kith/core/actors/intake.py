@@ -136,6 +136,10 @@ class Intake:
         """Called when everything was handled after `ending` was set."""
         raise NotImplementedError
 
+    def send_count(self) -> None:
+        """Sends the count of handled stanzas, which was requested."""
+        self.raw(sm.answer(self.handled))
+
     # -- order -----------------------------------------------------------------------------------
 
     def take(self, stanza: Stanza) -> None:
@@ -256,7 +260,7 @@ class Intake:
                 break
         if 0 <= self._ack_at <= self.handled:
             self._ack_at = self._ack_next if self._ack_next > self.handled else -1
-            self.raw(sm.answer(self.handled))
+            self.send_count()
         waiting = self.committing + (len(backlog) if backlog else 0)
         if self._paused and waiting < PIPELINE // 2 and (not waiting or self._taken < PIPELINE_BYTES // 2):
             self._paused = False
@@ -299,7 +303,7 @@ class Intake:
     def asked(self) -> None:
         """The peer requests the count of handled stanzas (XEP-0198 §4), of those that it has sent so far."""
         if self.handled >= self.received:
-            self.raw(sm.answer(self.handled))
+            self.send_count()
         elif self._ack_at < 0:
             self._ack_at = self.received
         else:

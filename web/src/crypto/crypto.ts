@@ -76,10 +76,10 @@ export interface Crypto {
   /** Handles a published device list (an event of XEP-0163). */
   devicesChanged(account: Address, ids: number[]): Promise<void>
   /**
-   * Encrypts for all trusted devices of `to` and all my other devices. Throws NobodyCanRead if no device of `to` may
-   * read it.
+   * Encrypts for all trusted devices of these accounts and all my other devices. Throws NobodyCanRead if no device of
+   * theirs may read it; rejects if the devices of one of them are unknown and can't be asked for now.
    */
-  encrypt(to: Address, text: string): Promise<Envelope>
+  encrypt(readers: readonly Address[], text: string): Promise<Envelope>
   /**
    * Encrypts for one device that asked for a message again. Throws NobodyCanRead if it may not read it. An empty text
    * makes an envelope with keys only, such as for a request, which any device gets that is not distrusted.

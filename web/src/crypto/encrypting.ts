@@ -57,7 +57,7 @@ export class Encrypting {
     own: OwnKeys,
     to: [Address, number][],
     text: string,
-    by: Address,
+    by: readonly Address[],
     may: May = trusted
   ): Promise<Envelope> {
     const { iv, material, payload } = await sealText(text)
@@ -70,7 +70,7 @@ export class Encrypting {
         if (key === undefined) strangers.push([account, device])
         if (key === undefined || key === 'untrusted') continue
         keys.push(key)
-        reached ||= account === by
+        reached ||= by.includes(account)
       }
       return strangers
     }
@@ -78,8 +78,8 @@ export class Encrypting {
     const failures = await this.meet(own, strangers)
     if (failures.some(({ often }) => often < OFTEN)) throw failures[0]?.reason
     await write(strangers)
-    if (!reached && failures.some(({ account }) => account === by)) throw failures[0]?.reason
-    if (!reached) throw new NobodyCanRead(`${by} has no device that may read it`)
+    if (!reached && failures.some(({ account }) => by.includes(account))) throw failures[0]?.reason
+    if (!reached) throw new NobodyCanRead(`${by.join(', ')} has no device that may read it`)
     return { sender: own.device, iv, keys, payload }
   }
 

@@ -89,21 +89,23 @@ export class Omemo implements Crypto {
       this.background.run(this.comparing.learn(account))
   }
 
-  async encrypt(to: Address, text: string): Promise<Envelope> {
+  async encrypt(readers: readonly Address[], text: string): Promise<Envelope> {
     const own = await this.own.keys()
-    const theirs = await this.devices.active(to)
-    const others = to === this.me ? theirs : await this.devices.active(this.me)
-    const all: [Address, number][] = others.filter((id) => id !== own.device).map((id) => [this.me, id])
-    if (to !== this.me) all.unshift(...theirs.map((id): [Address, number] => [to, id]))
-    const envelope = await this.encrypting.text(own, all, text, to)
-    if (!(await this.store.account(to)).written) await this.store.change(to, { written: true })
-    this.retryRequests(to) // a person I write to may know that I am online
+    const all: [Address, number][] = []
+    for (const account of new Set([...readers, this.me]))
+      for (const id of await this.devices.active(account))
+        if (account !== this.me || id !== own.device) all.push([account, id])
+    const envelope = await this.encrypting.text(own, all, text, readers)
+    for (const account of readers) {
+      if (!(await this.store.account(account)).written) await this.store.change(account, { written: true })
+      this.retryRequests(account) // a person I write to may know that I am online
+    }
     return envelope
   }
 
   async encryptFor(to: Address, device: number, text: string): Promise<Envelope> {
     const own = await this.own.keys()
-    if (text !== '') return this.encrypting.text(own, [[to, device]], text, to)
+    if (text !== '') return this.encrypting.text(own, [[to, device]], text, [to])
     const envelope = await this.encrypting.keys(own, to, device)
     if (envelope === undefined) throw new NobodyCanRead(`no session with ${to}'s device ${device}`)
     return envelope
@@ -162,7 +164,7 @@ export class Omemo implements Crypto {
   async encryptVerified(device: number, key: string, text: string): Promise<Envelope> {
     const may = (trust: Fingerprint['trust'], identity: Bytes): boolean =>
       trust === 'verified' && fingerprint(identity) === key
-    return this.encrypting.text(await this.own.keys(), [[this.me, device]], text, this.me, may)
+    return this.encrypting.text(await this.own.keys(), [[this.me, device]], text, [this.me], may)
   }
 
   async device(): Promise<number> {

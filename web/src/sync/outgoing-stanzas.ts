@@ -49,7 +49,7 @@ export class OutgoingStanzas {
       const secret = plaintextOf(what)
       let cover: Cover | undefined
       if (secret !== undefined) {
-        cover = await this.crypto.encrypt(to, secret)
+        cover = await this.crypto.encrypt([to], secret)
         await this.keyless.appeared(to)
       }
       return [await this.stanza(to, id, what, cover)]

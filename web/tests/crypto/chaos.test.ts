@@ -85,7 +85,7 @@ async function perform(
       if (device.offline) {
         // it could not be sent: the outbox tries again, and what was made of it is forgotten
         await device.crypto
-          .encrypt(to, id)
+          .encrypt([to], id)
           .catch((error: unknown) => expect(error).toEqual(new Error('offline')))
         return
       }
@@ -214,7 +214,7 @@ test('messages that are made to cost much are soon not looked at, and what is sk
   // a device of Anna's that leaves out as much as it may, on one chain after the other
   for (let chain = 0; chain < 4; chain++) {
     let last: Envelope | undefined
-    for (let n = 0; n < 1900; n++) last = await anna.crypto.encrypt(BEN, 'x')
+    for (let n = 0; n < 1900; n++) last = await anna.crypto.encrypt([BEN], 'x')
     if (last === undefined) throw new Error('nothing')
     const opened = await ben.crypto.decrypt(ANNA, last, `far ${chain}`)
     expect(opened.type).toBe('text')
@@ -250,7 +250,7 @@ test('who makes one session after the other does not use up the prekeys', async 
   for (let n = 0; n < 110; n++) {
     await anna.db.keys.where('path').startsWith('session/').delete()
     anna.start()
-    const envelope = await anna.crypto.encrypt(BEN, 'x')
+    const envelope = await anna.crypto.encrypt([BEN], 'x')
     read.push((await ben.crypto.decrypt(ANNA, envelope, `${n}`)).type)
   }
   await ben.crypto.idle()

@@ -29,6 +29,21 @@ test('a message to four devices is read by each, and by my others', async () => 
   for (const device of [anna, ...others]) if (device !== third) expect(device.read_(id)).toEqual(['and back'])
 })
 
+test('a message to several people is read by their devices and my others, and by nobody else', async () => {
+  const anna = await world.device(ANNA)
+  const readers = [await world.device(ANNA), await world.device(BEN), await world.device(BEN)]
+  readers.push(await world.device('cem@example.org'))
+  const eve = await world.device('eve@example.org')
+  const envelope = await anna.crypto.encrypt([BEN, 'cem@example.org', ANNA], 'to all')
+  expect(envelope.keys.map(({ device }) => device).sort()).toEqual(readers.map(({ id }) => id).sort())
+  for (const one of readers)
+    expect(await one.crypto.decrypt(ANNA, envelope, '1')).toMatchObject({ type: 'text', text: 'to all' })
+  expect(await eve.crypto.decrypt(ANNA, envelope, '1')).toEqual({ type: 'not-for-me' })
+  // somebody without devices keeps nobody from reading
+  const other = await anna.crypto.encrypt([BEN, 'dee@example.org'], 'to some')
+  expect(other.keys).toHaveLength(3)
+})
+
 test('a long conversation keeps its order, and each side leaves first messages behind', async () => {
   const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
   for (let count = 0; count < 30; count++) {
@@ -42,12 +57,12 @@ test('a long conversation keeps its order, and each side leaves first messages b
 
 test('nobody who has no device is written to, and no connection is not mistaken for that', async () => {
   const anna = await world.device(ANNA)
-  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow(NobodyCanRead)
+  await expect(anna.crypto.encrypt([BEN], 'x')).rejects.toThrow(NobodyCanRead)
   await world.device(BEN)
   anna.offline = true
-  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow('offline')
+  await expect(anna.crypto.encrypt([BEN], 'x')).rejects.toThrow('offline')
   anna.offline = false
-  expect((await anna.crypto.encrypt(BEN, 'x')).keys).toHaveLength(1)
+  expect((await anna.crypto.encrypt([BEN], 'x')).keys).toHaveLength(1)
 })
 
 test('a message that comes twice is read once', async () => {
@@ -117,7 +132,9 @@ test('steps of two tabs at the same time lose none', async () => {
   const first = await anna.write(BEN, 'first')
   await world.deliver()
   const tabs = [anna.crypto, anna.start()]
-  const envelopes = await Promise.all(Array.from({ length: 20 }, (_, n) => tabs[n % 2]?.encrypt(BEN, `${n}`)))
+  const envelopes = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => tabs[n % 2]?.encrypt([BEN], `${n}`))
+  )
   const texts = []
   for (const [n, envelope] of envelopes.entries()) {
     if (envelope === undefined) throw new Error('no envelope')
@@ -180,7 +197,7 @@ test('nothing is left of the keys after the database was deleted, and nothing ma
   const [anna] = [await world.device(ANNA), await world.device(BEN)]
   await anna.write(BEN, 'x')
   await anna.db.delete()
-  await expect(anna.crypto.encrypt(BEN, 'y')).rejects.toThrow()
+  await expect(anna.crypto.encrypt([BEN], 'y')).rejects.toThrow()
   await anna.crypto.idle()
   expect((await indexedDB.databases()).map(({ name }) => name)).not.toContain(anna.db.name)
 })
@@ -191,7 +208,7 @@ test('a bundle that never comes holds up no message for long', async () => {
   const { bundle } = anna
   anna.bundle = (account, device) =>
     device === second.id ? Promise.reject(new Error('timeout')) : bundle.call(anna, account, device)
-  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow('timeout')
-  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow('timeout')
-  expect((await anna.crypto.encrypt(BEN, 'x')).keys.map(({ device }) => device)).toEqual([ben.id])
+  await expect(anna.crypto.encrypt([BEN], 'x')).rejects.toThrow('timeout')
+  await expect(anna.crypto.encrypt([BEN], 'x')).rejects.toThrow('timeout')
+  expect((await anna.crypto.encrypt([BEN], 'x')).keys.map(({ device }) => device)).toEqual([ben.id])
 })

@@ -78,7 +78,7 @@ test('hundreds of skipped messages are read whenever they come, each once', asyn
 })
 
 test('a device that was away for thousands of messages heals', { timeout: 120_000 }, async () => {
-  for (let n = 0; n < 2100; n++) await anna.crypto.encrypt(BEN, `${n}`)
+  for (let n = 0; n < 2100; n++) await anna.crypto.encrypt([BEN], `${n}`)
   const { id } = await anna.write(BEN, 'after weeks')
   await world.deliver()
   expect(ben.read_(id)).toEqual(['after weeks'])

@@ -58,7 +58,7 @@ test('once a contact is verified, a new device is told of, not written to, and n
 
 test('a device that is distrusted gets nothing, not even questions', async () => {
   await anna.crypto.setTrust(BEN, ben.id, 'distrusted')
-  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow(NobodyCanRead)
+  await expect(anna.crypto.encrypt([BEN], 'x')).rejects.toThrow(NobodyCanRead)
   await expect(anna.crypto.encryptFor(BEN, ben.id, '')).rejects.toThrow(NobodyCanRead)
   await anna.db.keys.where('path').startsWith('session/').delete()
   const letter = await ben.write(ANNA, 'x')
@@ -91,7 +91,7 @@ test('a bundle that its identity has not signed is not used', async () => {
   world.bundles.set(`${BEN} 99`, { ...bundle, identity: other.identity })
   world.lists.set(BEN, [ben.id, 99])
   await world.tell(BEN)
-  const envelope = await anna.crypto.encrypt(BEN, 'x')
+  const envelope = await anna.crypto.encrypt([BEN], 'x')
   expect(envelope.keys.map(({ device }) => device)).toEqual([ben.id])
 })
 

@@ -106,7 +106,7 @@ export class Device implements KeyNetwork {
   }
 
   async write(to: string, text: string, id = `${this.account}/${this.id}/${++this.count}`): Promise<Letter> {
-    const envelope = await this.crypto.encrypt(to, text)
+    const envelope = await this.crypto.encrypt([to], text)
     const letter = { from: this.account, to, id, envelope, at: this.world.now }
     this.sent.set(id, { to, text })
     this.post(letter)

@@ -114,7 +114,7 @@ const commands = {
     await started().devicesChanged(account, network.lists.get(account) ?? [])
   },
   async encrypt(to: string, text: string): Promise<WireEnvelope> {
-    return wireEnvelope(await started().encrypt(to, text))
+    return wireEnvelope(await started().encrypt([to], text))
   },
   async decrypt(from: string, envelope: WireEnvelope, id: string): Promise<Opened> {
     const opened = await started().decrypt(from, envelopeOf(envelope), id)

@@ -42,11 +42,11 @@ export class Sealed implements Crypto {
     // Asked for each time
   }
 
-  async encrypt(to: Address, text: string): Promise<Envelope> {
-    const theirs = await this.network.devices(to)
+  async encrypt(readers: readonly Address[], text: string): Promise<Envelope> {
+    const theirs = (await Promise.all(readers.map((one) => this.network.devices(one)))).flat()
     if (!theirs.length) throw new NobodyCanRead()
-    await this.published(to)
-    const mine = to === this.me ? [] : await this.network.devices(this.me)
+    await Promise.all(readers.map((one) => this.published(one)))
+    const mine = readers.includes(this.me) ? [] : await this.network.devices(this.me)
     return this.seal([...theirs, ...mine], text)
   }
 

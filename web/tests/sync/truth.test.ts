@@ -21,7 +21,7 @@ function trusting(
     (await fingerprints(of)).map((known) => (of === account ? { ...known, trust: state.trust } : known))
   const encrypt = sealed.encrypt.bind(sealed)
   sealed.encrypt = async (to, text) => {
-    if (to === account && !['verified', 'first-use'].includes(state.trust))
+    if (to.includes(account) && !['verified', 'first-use'].includes(state.trust))
       throw new NobodyCanRead('untrusted')
     return encrypt(to, text)
   }

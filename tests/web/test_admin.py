@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.conftest import RunningServer, running
-from tests.raw import online
+from tests.raw import body, online
 from tests.web.person import DESKTOP, PHONE, Someone, someone
 from tests.web.test_accessibility import expect_sound
 
@@ -217,6 +217,22 @@ async def test_reports_invitations_and_what_became_of_a_message(
         await phone.do("key", "Escape")
         await phone.hides("dialog")
     await section(phone, "Overview", ".figures dd")
+
+    # what is announced reaches who is online, and is withdrawn
+    await section(desk, "Announcements", ".none")
+    await desk.press("Announce")
+    await desk.on("dialog textarea", "fill", f"The server moves.\n{HOSTILE}")
+    await submit(desk)
+    await desk.shows("tr:has-text('The server moves.'):has-text('<img src=x')")
+    told = await vic.message()
+    assert (told.get("from"), body(told)) == ("localhost", f"The server moves.\n{HOSTILE}")
+    await section(phone, "Announcements", "tr:has-text('The server moves.')")
+    await phone.press("Cancel")
+    await expect_sound(phone, "cancel")
+    await submit(phone)
+    await phone.shows("tr:has-text('Cancelled')")
+    assert (await vic.message()).find("{urn:xmpp:message-retract:1}retract") is not None
+    await section(desk, "Log", "tr:has-text('Announced to everybody')")
     for client in (vic, spammer):
         client.abort()
 

@@ -126,6 +126,15 @@ export interface MadeInvitation {
   expires: Time
 }
 
+/** What the server tells everybody. `cancelled`: when it was withdrawn; empty: it was not. */
+export interface Announcement {
+  id: string
+  text: string
+  made: Time
+  expires: Time
+  cancelled: Time
+}
+
 export interface Report {
   id: string
   at: Time

@@ -9,6 +9,7 @@ export const de: Texts = {
   'nav.people': 'Personen',
   'nav.reports': 'Meldungen',
   'nav.invitations': 'Einladungen',
+  'nav.announcements': 'Mitteilungen',
   'nav.bans': 'Sperren',
   'nav.log': 'Protokoll',
   'log-out': 'Abmelden',
@@ -234,6 +235,24 @@ export const de: Texts = {
   'invite.qr': 'QR-Code der Einladung',
   'invite.copy': 'Link kopieren',
 
+  'announce.add': 'Mitteilen',
+  'announce.title': 'Allen etwas mitteilen',
+  'announce.text':
+    'Alle bekommen es einmal, als Nachricht vom Server: jetzt, oder wenn sie wieder online sind.',
+  'announce.what': 'Text',
+  'announce.what.how':
+    'Gezeigt wird, wann es ankam, nicht, wann du es geschrieben hast. Schreib also Datum und Uhrzeit in den Text.',
+  'announce.days': 'Wie viele Tage lang es bekommt, wer nicht da war',
+  'announce.send': 'Mitteilen',
+  'announce.none': 'Nichts ist mitgeteilt.',
+  'announce.made': 'Verfasst',
+  'announce.until': 'Bis',
+  'announce.cancel': 'Zurückziehen',
+  'announce.cancel.title': 'Diese Mitteilung zurückziehen?',
+  'announce.cancel.text':
+    'Niemand bekommt sie mehr, und sie verschwindet von den Geräten derer, die sie haben. Das lässt sich nicht rückgängig machen.',
+  'announce.cancelled': 'Zurückgezogen',
+
   'log.lead': 'Was Betreiber geändert haben.',
   'log.none': 'Noch wurde nichts geändert.',
   'log.time': 'Zeit',
@@ -257,6 +276,11 @@ export const de: Texts = {
   'action.reports.clear': 'Alle Meldungen geschlossen',
   'action.token.create': 'Admin-Token erzeugt',
   'action.token.revoke': 'Admin-Token widerrufen',
+  'action.announce': 'Allen mitgeteilt',
+  'action.announce.cancel': 'Mitteilung zurückgezogen',
+  'action.secret.rotate': 'Geheimnis des Servers ersetzt',
+  'action.import': 'Konten importiert',
+  'action.export': 'Konten exportiert',
   'action.trace': 'Angesehen, was aus Nachrichten wurde',
   'action.trace.start': 'Schritte von Nachrichten notiert',
   'action.trace.stop': 'Schritte von Nachrichten nicht mehr notiert',
@@ -298,6 +322,8 @@ export const de: Texts = {
   'done.logged-out': 'Abgemeldet',
   'done.revoked': 'Widerrufen',
   'done.ended': 'Die Verbindungen sind beendet',
+  'done.announced': 'Alle bekommen es',
+  'done.announcement-cancelled': 'Die Mitteilung ist zurückgezogen',
   'done.report': 'Die Meldung ist geschlossen',
   'done.tracing': 'Ab jetzt wird jeder Schritt notiert',
   'done.tracing-stopped': 'Es wird nicht mehr notiert'

@@ -6,6 +6,7 @@ import pytest
 
 from kith.core.actors.account import Session
 from kith.groups.members import Affiliation
+from kith.groups.service import GroupService
 from kith.wire.stanza import Stanza
 from tests.groups.test_entering import items, trio
 from tests.groups.test_inviting import affiliation
@@ -43,6 +44,9 @@ async def test_who_registers_with_an_open_room_is_a_member_with_a_nickname(there
     (known,) = await register(there, ben, "", "get")
     assert b"<registered/><username>Benjamin</username>" in known.inner
     assert conditions(await register(there, cyd, form(roomnick="Benjamin"))) == ["conflict"]
+    number = there.node.get(GroupService).groups.all()[0].state.number
+    assert conditions(await register(there, ben, form(roomnick="Benjamin"))) == []
+    assert there.node.get(GroupService).groups.all()[0].state.number == number
     assert conditions(await register(there, ben, form(roomnick="B."))) == []
     await register(there, ben, "<remove/>")
     assert affiliation(there, "ben") is Affiliation.NONE

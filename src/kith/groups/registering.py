@@ -88,6 +88,8 @@ class Registering(Feature):
             raise StanzaError("conflict", "the nickname is in use")
         self._groups.rates.take("registration", group.jid, sender.bare)
         was = group.members.get(sender.bare)
+        if was is not None and was.belongs and was.nick == wanted:
+            return  # as some clients do each time they enter
         if was is None and group.config.members_only:
             await self._requests.ask(group, sender.bare, wanted)
             return

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from kith.core.actors.account import Session
+from kith.groups.service import GroupService
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 from tests.groups.there import GROUP, JOIN, There, codes, conditions, groups, texts
 from tests.parts import DOMAIN
@@ -45,7 +47,7 @@ async def test_the_first_creates_the_room_and_owns_it(there: There) -> None:
     ada = await there.person("ada/phone")
     heard = await there.says(ada, f"<presence id='j1' to='{GROUP}/ada'>{PLAIN_JOIN}</presence>")
     own, subject = heard
-    assert codes(own) == {"110", "201", "100", "170"}
+    assert codes(own) == {"110", "201", "100"}
     assert items(own) == {"affiliation": "owner", "role": "moderator", "jid": f"ada@{DOMAIN}/phone"}
     assert own.id == "j1"
     assert (subject.kind, subject.type, subject.inner) == ("message", "groupchat", b"<subject/>")
@@ -275,6 +277,55 @@ async def test_lurkers_are_announced_to_moderators_only_where_that_is_set(there:
     assert names(await there.enter(dan, "dan")) == ["ada", "dan"]
     assert names(there.heard(ada)) == ["dan"]
     assert there.heard(ben) == []
+
+
+async def test_who_enters_a_room_that_others_can_read_is_told(there: There) -> None:
+    ada, _, _ = await trio(there)
+    dan = await there.person("dan/phone")
+    assert codes((await there.enter(dan, "dan"))[-2]) == {"110", "100", "170"}
+    heard = await there.configure(ada, enablearchiving="0")
+    assert {"104", "171"} in [codes(stanza) for stanza in heard]
+
+
+async def test_somebody_of_a_server_that_is_gone_is_removed(there: There) -> None:
+    ada, _, _ = await trio(there)
+    service, eve = there.node.get(GroupService), parse_jid("eve@other.example/x")
+    there.node.hosts.remote = Nowhere()  # type: ignore[assignment]
+    for kind in ("presence", "message"):
+        joins = Stanza.from_bytes(f"<presence from='{eve}' to='{GROUP}/eve'>{JOIN}</presence>".encode())
+        service.receive(joins, eve, parse_jid(f"{GROUP}/eve"))
+        await there.room.settle()
+        assert names(there.heard(ada)) == ["eve"]
+        for condition, gone in (("not-acceptable", []), ("remote-server-timeout", ["-eve"])):
+            error = (
+                f"<{kind} type='error' from='{eve}' to='{GROUP}'><error type='wait'>"
+                f"<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></{kind}>"
+            )
+            service.receive(Stanza.from_bytes(error.encode()), eve, parse_jid(GROUP))
+            await there.room.settle()
+            heard = there.heard(ada)
+            assert names(heard) == gone, (kind, condition)
+        assert codes(heard[0]) == {"333"}
+
+
+class Nowhere:
+    """Other servers, of which none answers."""
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None: ...
+
+
+async def test_many_people_of_one_name_have_nicknames_of_their_own(there: There) -> None:
+    ada, _, _ = await trio(there)
+    people = {f"sam@server{number}.example": "member" for number in range(40)}
+    assert conditions(await there.affiliate(ada, people)) == []
+    group = there.node.get(GroupService).groups.get(GROUP)
+    assert group is not None
+    assert len({member.nick for member in group.members if member.nick.startswith("sam")}) == 40
+
+
+async def test_a_subject_has_a_bound(there: There) -> None:
+    ada, _, _ = await trio(there)
+    assert conditions(await there.write(ada, "", f"<subject>{'x' * 3000}</subject>")) == ["not-acceptable"]
 
 
 async def test_who_floods_a_room_with_presence_is_refused(there: There) -> None:

@@ -196,8 +196,8 @@ class Changes:
         codes = [104]
         if was.anonymous != config.anonymous:
             codes.append(173 if config.anonymous else 172)
-        if was.archive != config.archive:
-            codes.append(170 if config.archive else 171)
+        if was.is_logged != config.is_logged:
+            codes.append(170 if config.is_logged else 171)
         self._tell(group, codes)
         for occupant in list(group.occupants):
             affiliation = group.members.affiliation(occupant.bare)

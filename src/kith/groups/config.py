@@ -45,6 +45,11 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: bool = False
 
     @property
+    def is_logged(self) -> bool:
+        """Whether people who do not belong to the group may read what is said (XEP-0045 §7.2.12)."""
+        return self.archive and not self.members_only
+
+    @property
     def is_open_archive(self) -> bool:
         """Whether everybody who may enter may read what was said before."""
         return not self.members_only or self.history

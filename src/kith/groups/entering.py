@@ -246,6 +246,6 @@ def is_unreachable(error: Stanza) -> bool:
 def _codes(group: Group, *more: int) -> list[int]:
     """The status codes for somebody who enters, beside the one that says that the presence is their own."""
     codes = [100] if not group.config.anonymous else []
-    if group.config.archive:
+    if group.config.is_logged:
         codes.append(170)
     return [*codes, *(code for code in more if code)]

@@ -33,6 +33,8 @@ from kith.wire.serialize import attributes, serialize
 from kith.wire.stanza import LANG, Stanza
 
 _BODY, _SUBJECT, _THREAD = (ns.tag(ns.CLIENT, name) for name in ("body", "subject", "thread"))
+#: How many characters a subject has at most. Everybody who enters gets it.
+MAX_SUBJECT = 2000
 _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
 #: The usual form of the element that names the members, as the server serializes it.
 _MADE_FOR = re.compile(rb"<for xmlns='urn:kith:groups:0' number='([0-9]{1,18})'/>")
@@ -224,6 +226,8 @@ class Messages:
         """Changes the subject (XEP-0045 §8.1). Raises StanzaError."""
         if author.role < Role.MODERATOR and group.config.change != "members":
             raise StanzaError("forbidden", "only moderators change the subject")
+        if len(stanza.element.findtext(_SUBJECT) or "") > MAX_SUBJECT:
+            raise StanzaError("not-acceptable", f"a subject has at most {MAX_SUBJECT} characters")
         state = msgspec.structs.replace(
             group.state,
             subject=stanza.element.findtext(_SUBJECT) or "",

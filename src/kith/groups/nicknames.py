@@ -11,6 +11,8 @@ from kith.wire.jid import prepare_resource
 
 #: How many characters a nickname has at most.
 _LONGEST = 60
+#: Up to which number people with the same name are counted.
+_COUNTED = 9
 
 
 def acceptable(wanted: str) -> str:
@@ -39,6 +41,8 @@ def free_nick(group: Group, wanted: str, bare: str, taken: set[str]) -> str:
     base = base or "member-" + hashlib.blake2b(f"{group.jid}\0{bare}".encode(), digest_size=4).hexdigest()
     for number in itertools.count(1):
         nick = base if number == 1 else f"{base} {number}"
+        if number > _COUNTED:  # so that many people with one name cost no more than others
+            nick = f"{base} {hashlib.blake2b(f'{bare} {number}'.encode(), digest_size=4).hexdigest()}"
         occupant = group.occupants.get(nick)
         free = occupant is None or occupant.bare == bare
         if free and nick not in taken and group.members.with_nick(nick) in (None, bare):

@@ -196,6 +196,9 @@ class GroupService(Feature):
         if stanza.kind == "iq" and to.resource:
             self.iq_to_occupant(stanza, sender, to)
             return
+        if stanza.kind == "message" and stanza.type == "error" and to.local:
+            self.later(to.bare, lambda: self._failed(sender, stanza, to))
+            return
         if stanza.kind != "presence" or not to.local:
             if stanza.type in ("get", "set"):
                 raise StanzaError("service-unavailable")

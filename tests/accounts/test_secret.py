@@ -151,3 +151,16 @@ def test_a_damaged_file_is_not_taken_for_a_secret(path: Path, size: int) -> None
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(secret.SecretDamaged):
         load(path)
+
+
+def test_a_file_that_can_only_be_read_keeps_no_server_from_starting(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although former keys in it have ended, which nothing accepts any more."""
+
+    def read_only(*arguments: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    rotate(path)
+    monkeypatch.setattr(os, "replace", read_only)
+    assert load(path, NOW + LIFETIME).keys("devices").keys() == {1}

@@ -14,11 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.records.device import LIFETIME
 
+logger = structlog.get_logger("kith")
 _BYTES = 32
 #: How a `Keyring` begins.
 _START = b'{"kith_secret":'
@@ -88,7 +90,10 @@ def ensure_secret(path: Path, randomness: Randomness, now: float) -> Secret:
             valid = [key for key in keyring.former if not key.until or key.until > now]
             if len(valid) < len(keyring.former):
                 keyring.former = valid
-                _write(path, keyring)
+                try:
+                    _write(path, keyring)
+                except OSError as error:  # a file that can only be read; nothing uses these keys any more
+                    logger.warning("former keys stay in the file with the secret", error=str(error))
         return keyring.as_secret()
     with os.fdopen(descriptor, "wb") as file:
         file.write(made := randomness.bytes(_BYTES))

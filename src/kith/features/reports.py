@@ -69,7 +69,7 @@ class SpamReports(Feature):
             reason = made.reason.rpartition(":")[2]
             logger.warning("reported", who=str(jid), reason=reason)
             words = f": “{_one_line(made.text)}”" if made.text else ""
-            self._notices.tell(f"{jid} was reported for {reason} by {made.reporter}{words}.")
+            self._notices.tell(f"{jid.bare} was reported for {reason} by {made.reporter}{words}.")
 
 
 def _one_line(text: str) -> str:

@@ -11,7 +11,6 @@ import '../styles/controls.css'
 import '../styles/layout.css'
 import './admin.css'
 import Admin from './Admin.svelte'
-import { t } from './strings/strings'
 
 watchFailures(() => {
   toasts.show(app('failed'))
@@ -22,5 +21,4 @@ if (target === null) throw new Error('the page has no place for the app')
 
 preferences.show()
 language.use(recall('kith.language'))
-document.title = t('title')
 mount(Admin, { target })

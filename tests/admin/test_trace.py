@@ -24,6 +24,7 @@ from tests.admin.operator import Operator, kith
 from tests.api.person import until
 from tests.clocks import SetClock
 from tests.conftest import RunningServer, running
+from tests.groups.there import GROUP, groups
 from tests.parts import Room, room
 from tests.raw import RawClient, online
 
@@ -221,6 +222,25 @@ async def test_a_message_that_came_back_is_known_although_no_log_has_it(there: R
     assert newest[0].peer == "zoe@other.example"
     errors = {one.error for one in newest}
     assert "remote-server-not-found: the certificate has expired" in errors
+
+
+async def test_a_message_of_a_group_is_traced_to_its_members(tmp_path: Path) -> None:
+    async with groups(tmp_path) as there:
+        ada = await there.person("ada/phone")
+        ben = await there.person("ben/phone", receives=True)
+        await there.make(ada)
+        await there.affiliate(ada, {"ben": "member"})
+        there.heard(ben)
+        text = f"<message to='{GROUP}' type='groupchat' id='g1'><body>{_SECRET}</body></message>"
+        await there.says(ada, text)
+        assert len(there.heard(ben)) == 1
+        for wanted in ({}, {"peer": GROUP}, {"peer": GROUP, "limit": 1}, {"id": "g1"}):
+            found = (await look(there.room, "ben", **wanted))[0]
+            assert (found.peer, found.state, found.what, found.type) == (GROUP, "group", "text", "groupchat")
+            assert found.message == "g1"
+            assert [one.message for one in await look(there.room, "ben", id=found.id)] == ["g1"]
+        assert await look(there.room, "ben", peer="ada@localhost") == []
+        assert _SECRET not in str(found)
 
 
 async def test_tracing_is_bounded_ends_by_itself_and_leaves_others_alone(there: Room) -> None:

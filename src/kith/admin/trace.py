@@ -18,7 +18,18 @@ import msgspec
 from kith.base.ids import to_text, when
 from kith.core.log.marks import Marks
 from kith.core.sessions.tracing import InTransit, TraceEvent, Tracing
-from kith.ports.store import INCOMING, OUTGOING, UNDELIVERED, AccountRecord, Logged, LogStore, Store
+from kith.ports.store import (
+    INCOMING,
+    OUTGOING,
+    SHARED,
+    UNDELIVERED,
+    AccountRecord,
+    Entry,
+    Logged,
+    LogQuery,
+    LogStore,
+    Store,
+)
 from kith.records.bounced import SPACE as BOUNCED
 from kith.records.bounced import stored as bounced_in
 from kith.records.devices import Devices
@@ -41,8 +52,9 @@ _ENCRYPTED = (
 #: ``delivered``: a device has acknowledged it. ``handed``: it was sent to a device that has not acknowledged
 #: it yet. ``waiting``: it is stored, and no device was there. ``outgoing``: it waits for another server.
 #: ``sent``: the other server has it. ``gone``: the recipient's log does not have it any more, since it was
-#: delivered, or deleted. ``bounced``: it came back.
-State = Literal["delivered", "handed", "waiting", "outgoing", "sent", "gone", "bounced"]
+#: delivered, or deleted. ``bounced``: it came back. ``group``: it is in the archive of a group (``peer``),
+#: from which the account's devices read it.
+State = Literal["delivered", "handed", "waiting", "outgoing", "sent", "gone", "bounced", "group"]
 What = Literal["text", "encrypted", "receipt", "marker", "error", "other"]
 
 
@@ -137,9 +149,12 @@ class Traces:
         await ask((), ())  # so that the store has what was acknowledged
         rows = await self._rows(record, peer, id, limit)
         accounts = list(dict.fromkeys((record.jid, *(row.peer for row in rows if row.peer_mark is not None))))
-        live = await ask(accounts, [row.id for row in rows])
+        shared = await self._shared(record, peer, id, limit)
+        ids = [row.id for row in rows] + [entry.id for entry in shared]
+        live = await ask(accounts, ids)
         names = await self._names(accounts)
         messages = [_message(row, live, names, record.jid) for row in rows]
+        messages += [_group_message(entry, live, names, record.jid) for entry in shared]
         if not id or not messages:
             messages += await self._bounced(record, peer, id)
         messages.sort(key=lambda message: -message.at)
@@ -156,6 +171,16 @@ class Traces:
                 return found
             before, searched = page[-1].id, searched + len(page)
         return []
+
+    async def _shared(self, record: AccountRecord, peer: str, id: str, limit: int) -> list[Entry]:
+        """The last messages that groups have shared with an account."""
+        query = LogQuery(record.id, peer or None, limit=_PAGE if id else limit, backwards=True, shared=True)
+        entries = (await self._store.page(query)).entries
+        return [
+            entry
+            for entry in entries
+            if entry.flags & SHARED and id in ("", to_text(entry.id), Stanza.from_bytes(entry.stanza).id)
+        ]
 
     async def _names(self, accounts: Sequence[str]) -> dict[tuple[str, str], str]:
         """The names of devices, by account and id."""
@@ -203,6 +228,24 @@ def _message(row: Logged, live: LiveTrace, names: dict[tuple[str, str], str], ow
         len(row.stanza),
         state,
         devices,
+    )
+
+
+def _group_message(
+    entry: Entry, live: LiveTrace, names: dict[tuple[str, str], str], own: str
+) -> TracedMessage:
+    stanza = Stanza.from_bytes(entry.stanza)
+    return TracedMessage(
+        to_text(entry.id),
+        stanza.id or "",
+        when(entry.id).timestamp(),
+        stanza.attrs.get("from", "").partition("/")[0],
+        True,
+        stanza.type or "normal",
+        _what(stanza),
+        len(entry.stanza),
+        "group",
+        _devices(entry.id, own, live, names),
     )
 
 

@@ -37,6 +37,7 @@ _STATES = {
     "sent": "the other server has it",
     "gone": "delivered or deleted, and no longer in the log of the recipient",
     "bounced": "came back to its sender",
+    "group": "in the archive of the group, from which devices read it",
 }
 
 

@@ -181,7 +181,8 @@ export interface Health {
   bans: number
 }
 
-export type MessageState = 'delivered' | 'handed' | 'waiting' | 'outgoing' | 'sent' | 'gone' | 'bounced'
+export type MessageState =
+  'delivered' | 'handed' | 'waiting' | 'outgoing' | 'sent' | 'gone' | 'bounced' | 'group'
 
 export interface TracedMessage {
   id: string

@@ -66,5 +66,6 @@ export const MESSAGE_STATES: Record<MessageState, Key> = {
   outgoing: 'trace.outgoing',
   sent: 'trace.sent',
   gone: 'trace.gone',
-  bounced: 'trace.bounced'
+  bounced: 'trace.bounced',
+  group: 'trace.group'
 }

@@ -64,12 +64,13 @@ class Message(msgspec.Struct):
     what: Literal["text", "encrypted", "receipt", "marker", "error", "other"]
     bytes: int
     state: Annotated[
-        Literal["delivered", "handed", "waiting", "outgoing", "sent", "gone", "bounced"],
+        Literal["delivered", "handed", "waiting", "outgoing", "sent", "gone", "bounced", "group"],
         Meta(
             description="`delivered`: a device of the recipient has acknowledged it. `handed`: it was sent to"
             " a device that has not acknowledged it yet. `waiting`: no device was there. `outgoing`: it waits"
             " for another server. `sent`: the other server has it. `gone`: the recipient's log does not have"
             " it any more, since it was delivered, or deleted. `bounced`: it came back to its sender."
+            " `group`: it is in the archive of a group, from which the person's devices read it."
         ),
     ]
     devices: list[Receiver]

@@ -148,6 +148,7 @@ export const de: Texts = {
   'trace.sent': 'Weitergegeben',
   'trace.gone': 'Nicht mehr gespeichert',
   'trace.bounced': 'Zurückgekommen',
+  'trace.group': 'In der Gruppe',
   'trace.handed-to': 'an {name} gesendet',
   'trace.acknowledged-by': 'von {name} empfangen',
   'trace.events': 'Jeder Schritt',

@@ -144,6 +144,7 @@ export const en = {
   'trace.sent': 'Passed on',
   'trace.gone': 'Not stored any more',
   'trace.bounced': 'Returned',
+  'trace.group': 'In the group',
   'trace.handed-to': 'sent to {name}',
   'trace.acknowledged-by': 'received by {name}',
   'trace.events': 'Each step',

@@ -85,14 +85,17 @@ class Client(Changing, Polling, Grouping, People, KeyChecks):
             for group in self._groups.all()
             if group.jid not in {chat.peer for chat in found}
         ]
-        return [self._completed(chat) for chat in found]
+        completed = [self._completed(chat) for chat in found]
+        return sorted(completed, key=_newest, reverse=True)
 
     def chat(self, peer: str) -> Chat:
         """The chat with a peer; an empty one if there is none yet."""
         return self._completed(self._history.chat(bare(peer)))
 
     def _completed(self, chat: Chat) -> Chat:
-        return replace(chat, accepted=self.accepted(chat.peer), group=self._groups.find(chat.peer))
+        group = self._groups.find(chat.peer)
+        accepted = not group.invited if group is not None else self.accepted(chat.peer)
+        return replace(chat, accepted=accepted, group=group)
 
     def queued(self) -> int:
         """How many messages the server has not acknowledged yet."""
@@ -101,3 +104,9 @@ class Client(Changing, Polling, Grouping, People, KeyChecks):
     def reconnect(self) -> None:
         """Tries to connect now instead of waiting for the next attempt."""
         self._connection.retry_now()
+
+
+def _newest(chat: Chat) -> float:
+    """When something happened last in a chat, in seconds since 1970."""
+    moment = chat.last.time if chat.last else chat.group.created if chat.group else None
+    return moment.timestamp() if moment else 0.0

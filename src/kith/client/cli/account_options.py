@@ -12,6 +12,7 @@ import typer
 from kith.client.accounts import Account, remembered
 from kith.client.addresses import data_folder
 from kith.client.credential import load
+from kith.client.errors import DataUnusable
 
 JidOption = Annotated[
     str | None, typer.Option("--jid", envvar="KITH_JID", help="Your address. By default, the one used last.")
@@ -109,8 +110,22 @@ def first_line(file: Path) -> str:
 
 
 def whole_address(peer: str, account: Account) -> str:
-    """An address that a person typed: a number or a name alone is one on their own server."""
-    return peer if "@" in peer else f"{peer}@{account.jid.partition('@')[2]}"
+    """An address that a person typed: a number or a name alone is one on their own server, or a group's."""
+    if "@" in peer:
+        return peer
+    return _group_named(peer, account) or f"{peer}@{account.jid.partition('@')[2]}"
+
+
+def _group_named(name: str, account: Account) -> str | None:
+    """The address of the group with a name, if there is one on this device, and only one."""
+    from kith.client.cli.local import LocalHistory
+
+    try:
+        with LocalHistory(Path(account.data) if account.data else data_folder(account.jid)) as local:
+            found = local.groups_named(name)
+    except (OSError, ValueError, DataUnusable):
+        return None
+    return found[0] if len(found) == 1 else None
 
 
 def known_peers(incomplete: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from kith.client.message import Message
+from kith.client.tui.notices import notice
 from kith.terminal import one_line, safe, say
 
 
@@ -26,6 +27,9 @@ def as_json(message: Message) -> dict[str, Any]:
         "edited": message.edited,
         "deleted": message.deleted,
         "reactions": {"ours": message.reactions.ours, "theirs": message.reactions.theirs},
+        "author": message.author,
+        "group": message.group,
+        "notice": None if message.change is None else notice(message.change, None, ""),
     }
 
 
@@ -33,16 +37,21 @@ def as_line(message: Message) -> str:
     """A message as people read it: time, direction, address, text. Further lines of the text are indented."""
     arrow = "<" if message.incoming else ">"
     text = "(deleted)" if message.deleted else message.body
+    who = message.peer
+    if message.change is not None:
+        text = f"({notice(message.change, None, '')})"
+    elif message.group and message.incoming:
+        who = f"{message.peer} {message.author}"
     if message.error:
         text = f"{text} ({message.error})".strip()
     marks = "".join(
         mark
         for mark, on in ((" (edited)", message.edited), (" (not encrypted)", not message.encrypted))
-        if on
+        if on and message.change is None
     )
     when = message.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lines = safe(text).replace("\n", "\n    ")
-    return f"{when} {arrow} {one_line(message.peer)}: {lines}{marks}"
+    return f"{when} {arrow} {one_line(who)}: {lines}{marks}"
 
 
 def write(message: Message, json_lines: bool) -> None:

@@ -27,6 +27,11 @@ class LocalHistory(History):
             raise DataUnusable(f"The history in {folder} can't be read: {error}.") from None
         super().__init__(cast("Database", _ReadOnly(self._sql)), None)
 
+    def groups_named(self, name: str) -> list[str]:
+        """The addresses of the groups with a name."""
+        found = self._sql.execute("SELECT jid FROM groups WHERE lower(name) = lower(?)", (name,))
+        return [str(jid) for (jid,) in found]
+
     def __enter__(self) -> Self:
         return self
 

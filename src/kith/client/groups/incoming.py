@@ -24,6 +24,7 @@ from kith.client.groups.extra import Extra
 from kith.client.groups.receipts import GroupReceipts
 from kith.client.groups.records import GroupRecords
 from kith.client.groups.sync import GroupSync
+from kith.client.groups.values import Affiliation, Change
 from kith.client.history import History
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.reader import Reader, bounded
@@ -201,6 +202,7 @@ class GroupIncoming:
         if place is not None and self._history.is_placed(group, place):
             return
         number, change = wire.change(element)
+        change = self._with_accepted(group, change)
         self._records.apply(group, number, change, time)
         notice = self._history.add(
             Draft(
@@ -223,6 +225,18 @@ class GroupIncoming:
         self._outbox.members_changed(group)
         self._sync.wake()
         self._publish(GroupChanged(group, notice))
+
+    def _with_accepted(self, group: str, change: Change) -> Change:
+        """The change, in which those who have accepted an invitation were no members before."""
+        known = self._records.find(group)
+        if known is None or not change.members:
+            return change
+        invited = {member.jid for member in known.members if member.invited}
+        members = tuple(
+            replace(one, was=Affiliation.NONE) if one.jid in invited and not one.invited else one
+            for one in change.members
+        )
+        return replace(change, members=members)
 
     # refusals
 

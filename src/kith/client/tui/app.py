@@ -26,6 +26,7 @@ from kith.client.events import (
     ContactRequest,
     EncryptedAgain,
     Event,
+    GroupChanged,
     KeysChanged,
     MessageChanged,
     MessageDeleted,
@@ -41,8 +42,8 @@ from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.dialogs import compare_keys, toggle_encryption
+from kith.client.tui.grouping import Grouping
 from kith.client.tui.log import Log
-from kith.client.tui.messaging import Messaging
 from kith.client.tui.preferences import Preferences, recoloured
 from kith.client.tui.screens import Accounts, Help, NewChat
 from kith.client.tui.status import StatusLine
@@ -53,7 +54,7 @@ _NARROW = 64  # columns; in narrower terminals, either the chat list or the conv
 _TYPING_LASTS = 8.0  # seconds after the last typing notification
 
 
-class ChatApp(Messaging):
+class ChatApp(Grouping):
     """The terminal client.
 
     ``peer``: the chat to open first. After the run, ``problem`` says why the app had to end, if it had to,
@@ -75,6 +76,8 @@ class ChatApp(Messaging):
         Binding("f3", "accounts", "Accounts", show=False, id="accounts", priority=True),
         Binding("ctrl+up", "pick", "Pick a message", show=False, id="pick", priority=True),
         Binding("f2", "editor", "Editor", show=False, id="editor", priority=True),
+        Binding("f4", "members", "Members", show=False, id="members", priority=True),
+        Binding("f5", "new_group", "New group", show=False, id="new-group", priority=True),
         Binding("alt+up", "move(-1)", "Previous chat", show=False, id="previous-chat", priority=True),
         Binding("alt+down", "move(1)", "Next chat", show=False, id="next-chat", priority=True),
         Binding("pageup", "page(-1)", "Earlier", show=False, id="earlier", priority=True),
@@ -119,7 +122,7 @@ class ChatApp(Messaging):
         yield StatusLine()
         with Horizontal(id="body"):
             yield ChatList()
-            yield Conversation(self.client.history, self.client.find)
+            yield Conversation(self.client.history, self.client.find, self.client.jid)
         yield Footer(show_command_palette=False)
 
     # from the client
@@ -158,7 +161,8 @@ class ChatApp(Messaging):
     @work
     async def _listen(self, happened: AsyncIterator[Event]) -> None:
         async for event in happened:
-            await self._on_event(event)
+            if not self._closes:
+                await self._on_event(event)
 
     async def _on_event(self, event: Event) -> None:
         conversation = self.query_one(Conversation)
@@ -184,10 +188,15 @@ class ChatApp(Messaging):
                 conversation.change(message)
             case ReactionsChanged(message) if message.peer == self._current:
                 conversation.change(message)
-            case Typing(peer, active):
+            case Typing(peer, active, author):
                 self._typing[peer] = time.monotonic() if active else 0.0
                 if peer == self._current:
+                    conversation.writer = author
                     conversation.typing = active
+            case GroupChanged(group, notice) if group == self._current:
+                if notice is not None:
+                    await conversation.add([notice])
+                await self._show_banners()
             case ChangeRefused(_, reason):
                 self.notify(safe(f"What you changed was not sent. {reason}"), severity="error", markup=False)
             case KeysChanged(peer, _, _) | EncryptedAgain(peer) if peer == self._current:
@@ -216,7 +225,7 @@ class ChatApp(Messaging):
         await self.client.close()
 
     def _tick(self) -> None:
-        if not self.is_running:  # the app closes: its widgets are removed before this timer
+        if self._closes:
             return
         stopped = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
         for peer in stopped:
@@ -229,11 +238,20 @@ class ChatApp(Messaging):
 
     # what is shown
 
+    @property
+    def _closes(self) -> bool:
+        """Whether the app closes: its widgets are removed before its tasks have ended."""
+        return not self.is_running or not self.query("#list")
+
     def _show_status(self) -> None:
+        if self._closes:
+            return
         queued = self.client.queued() if self.client.is_open else 0
         self.query_one(StatusLine).show(self.client.jid, queued)
 
     def _show_chats(self) -> None:
+        if self._closes:
+            return
         listing = self.query_one(ChatList)
         chats = self.client.chats()
         online = {chat.peer for chat in chats if self.client.online(chat.peer)}
@@ -302,6 +320,10 @@ class ChatApp(Messaging):
                 await self.client.decline(peer)
                 await self.client.block(peer, report=event.answer == "report")
                 self.notify(f"{peer} can't write to you any more.", markup=False)
+            elif kind == "invitation" and event.answer == "join":
+                await self.client.join_group(peer)
+            elif kind == "invitation":
+                await self.client.leave_group(peer)
             elif kind == "encrypted" and self._current is not None:
                 self.client.encryption_seen(self._current)
             elif self._current is not None:

@@ -47,7 +47,15 @@ class Banner(Vertical):
 
 def banners_for(chat: Chat, asks: bool) -> Iterator[Banner]:
     """The banners of a chat. ``asks``: the peer asks to be a contact."""
-    if not chat.accepted or asks:
+    if chat.group is not None and chat.group.invited:
+        yield Banner(
+            f"invitation {chat.peer}",
+            f"You are invited to the group {words.name(chat)}.",
+            (("join", "Join"), ("decline", "Decline")),
+        )
+    elif chat.group is not None and not chat.group.belongs:
+        yield Banner(f"left {chat.peer}", "You are not in this group any more, and can't write to it.", ())
+    elif not chat.accepted or asks:
         yield Banner(
             f"request {chat.peer}",
             f"{words.name(chat)} is not a contact of yours. If you accept, they see when you "

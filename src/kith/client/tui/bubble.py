@@ -18,18 +18,29 @@ _CONSOLE = SafeConsole(width=200, file=None, color_system=None)
 
 
 def lay_out(
-    message: Message, width: int, muted: str, mark: str, alarm: str, quoted: Message | None = None
+    message: Message,
+    width: int,
+    muted: str,
+    mark: str,
+    alarm: str,
+    quoted: Message | None = None,
+    author: Text | None = None,
 ) -> Text:
     """The text of a bubble, at most ``width`` cells wide: the body, and time and state in the lower right.
 
     ``muted``, ``mark`` and ``alarm`` are the colours of the time, of the state, and of errors. ``quoted``:
-    the message that this one replies to.
+    the message that this one replies to. ``author``: a line with who has written it.
     """
     body = Text(words.body(message), style=muted if message.deleted else "")
+    if not message.deleted:
+        for mention in message.mentions:
+            body.stylize("bold", mention.start, mention.end)
     link_pages(body)
     if message.reply_to is not None:
         quote = "a message that is not here" if quoted is None else words.preview(quoted)
         body = Text(f"┃ {words.shorten(quote, max(width - 2, 6))}\n", style=muted).append_text(body)
+    if author is not None:
+        body = author.append("\n").append_text(body)
     if message.error:
         reason = safe(message.error)
         if message.state is State.FAILED:
@@ -59,9 +70,10 @@ def lay_out(
 class Bubble(Horizontal):
     """A message of the conversation. `show` draws it, and again when the message or the width has changed."""
 
-    def __init__(self, message: Message, follows: bool) -> None:
-        """``follows``: the message above it is from the same person."""
+    def __init__(self, message: Message, follows: bool, author: str = "") -> None:
+        """``follows``: the message above it is by the same person. ``author``: the name to show above."""
         super().__init__(classes="mine" if not message.incoming else "theirs")
+        self._author = author
         self.message = message
         self._text = Static(classes="bubble", markup=False)
         self.set_class(follows, "follows")
@@ -78,5 +90,6 @@ class Bubble(Horizontal):
             message.state, colours["muted"]
         )
         room = min(72, max(16, int(width * 0.8) - 4))
-        self._text.update(lay_out(message, room, colours["muted"], mark, alarm, quoted))
+        author = Text(self._author, style=f"bold {colours['secondary']}") if self._author else None
+        self._text.update(lay_out(message, room, colours["muted"], mark, alarm, quoted, author))
         self._text.set_class(bool(message.error), "failed")

@@ -68,7 +68,11 @@ class ChatList(Vertical):
         """
         listing = self.query_one("#list", OptionList)
         text = self.query_text
-        matching = [chat for chat in chats if text in f"{chat.peer}\n{chat.name}\n{chat.nickname}".lower()]
+        matching = [
+            chat
+            for chat in chats
+            if text in f"{chat.peer}\n{chat.name}\n{chat.nickname}\n{words.name(chat)}".lower()
+        ]
         options = [Option(self._line(chat, typing, online), id=chat.peer) for chat in matching]
         by_peer = {chat.peer: chat for chat in chats}
         self._hits.clear()
@@ -94,7 +98,7 @@ class ChatList(Vertical):
         line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         line.add_column(justify="right", no_wrap=True)
         title = Text("● " if chat.peer in online else "", style=colours["success"])
-        if not chat.accepted:
+        if not chat.accepted and (chat.group is None or chat.group.invited):
             title.append("new ", style=f"bold {colours['warning']}")
         title.append(words.name(chat), style=f"bold {colours['foreground']}")
         if chat.keys_changed:
@@ -103,13 +107,13 @@ class ChatList(Vertical):
         if chat.peer in typing:
             below = Text("typing…", style=f"italic {colours['success']}")
         elif last is None:
-            below = Text(one_line(chat.peer) if chat.accepted else "wants to write to you", style=muted)
+            below = Text(_nothing_said(chat), style=muted)
         else:
             below = Text(style=muted)
             if not last.incoming:
                 mark = words.MARKS[last.state]
                 below.append(f"{mark} ", style=colours["read"] if last.state.value == "read" else muted)
-            below.append(words.preview(last))
+            below.append(words.listed(last, chat))
         unread = Text()
         if chat.unread:
             unread.append(f" {chat.unread} ", style=f"bold {colours['background']} on {colours['primary']}")
@@ -141,3 +145,10 @@ class ChatList(Vertical):
             id = listing.get_option_at_index(listing.highlighted).id
             self._choose(id)
             self.query_one("#search", Input).clear()
+
+
+def _nothing_said(chat: Chat) -> str:
+    """What stands below the name of a chat in which nothing was said."""
+    if chat.group is None:
+        return one_line(chat.peer) if chat.accepted else "wants to write to you"
+    return "you are invited" if chat.group.invited else f"{len(chat.group.members)} members"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 from textual import events
 from textual.message import Message as Posted
 from textual.timer import Timer
@@ -12,6 +15,8 @@ from kith.terminal import safe
 #: Seconds after Enter within which another key means that the text is pasted; more once that is known.
 _TYPED, _PASTE_LASTS = 0.03, 0.1
 _MOST_WRITTEN = 100
+#: A mention that is being written, up to the cursor.
+_MENTION = re.compile(r"(?<!\w)@([^\s@]*)$")
 
 
 class Composer(TextArea):
@@ -34,7 +39,16 @@ class Composer(TextArea):
             super().__init__()
             self.active = active
 
-    def __init__(self) -> None:
+    class Offered(Posted):
+        """What may be meant by the mention that is being written: the names of members, or none."""
+
+        def __init__(self, names: list[str]) -> None:
+            super().__init__()
+            self.names = names
+
+    def __init__(self, completions: Callable[[str], list[str]] = lambda prefix: []) -> None:
+        """``completions(prefix)``: the names that can be mentioned and begin like that."""
+        self._completions = completions
         self._sending: Timer | None = None
         self._written: list[str] = []
         self._at: int | None = None
@@ -52,7 +66,9 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self._sending = self.set_timer(_PASTE_LASTS if pasting else _TYPED, self._send)
-        elif event.key in ("up", "down") and self._browse(-1 if event.key == "up" else 1):
+        elif (event.key == "tab" and self._complete()) or (
+            event.key in ("up", "down") and self._browse(-1 if event.key == "up" else 1)
+        ):
             event.stop()
             event.prevent_default()
         elif event.key in ("ctrl+j", "alt+enter", "shift+enter"):
@@ -92,5 +108,24 @@ class Composer(TextArea):
         event.stop()
         event.prevent_default()
 
+    @property
+    def _mention(self) -> str | None:
+        """What is written after the ``@`` before the cursor; None if there is none."""
+        row, column = self.cursor_location
+        found = _MENTION.search(self.document.get_line(row)[:column])
+        return None if found is None else found[1]
+
+    def _complete(self) -> bool:
+        """Completes the mention before the cursor. Returns False if there is nothing to complete."""
+        prefix = self._mention
+        names = [] if prefix is None else self._completions(prefix)
+        if prefix is None or not names:
+            return False
+        row, column = self.cursor_location
+        self.replace(f"{names[0]} ", (row, column - len(prefix)), (row, column))
+        return True
+
     def on_text_area_changed(self) -> None:
+        prefix = self._mention
+        self.post_message(self.Offered([] if prefix is None else self._completions(prefix)))
         self.post_message(self.Writing(bool(self.text.strip())))

@@ -13,6 +13,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from kith.client.groups.mentions import completions
+from kith.client.groups.values import Group
 from kith.client.message import Chat, Message, State
 from kith.client.tui import words
 from kith.client.tui.actions import About
@@ -20,6 +22,7 @@ from kith.client.tui.banner import Banner
 from kith.client.tui.bubble import Bubble
 from kith.client.tui.composer import Composer
 from kith.client.tui.log import Log
+from kith.client.tui.notices import member_name, notice
 from kith.terminal import one_line
 
 _PAGE = 40
@@ -34,9 +37,17 @@ class Conversation(Vertical):
         self,
         earlier: Callable[[str, Message | None, int], list[Message]],
         find: Callable[[str, str], Message | None],
+        own: str,
     ) -> None:
-        """``earlier(peer, message, limit)`` is `Client.history`, ``find(peer, id)`` is `Client.find`."""
+        """``earlier(peer, message, limit)`` is `Client.history`, ``find(peer, id)`` is `Client.find`.
+
+        ``own``: the user's address.
+        """
         super().__init__(id="conversation")
+        self._own = own
+        self.writer = ""
+        """Who is typing, in a group."""
+        self._notices: set[int] = set()
         self._earlier = earlier
         self._find = find
         self._picked: int | None = None
@@ -53,10 +64,23 @@ class Conversation(Vertical):
         yield Log(id="log", can_focus=True)
         yield Static(id="typing", markup=False)
         yield Static(id="about", markup=False)
-        yield Composer()
+        yield Static(id="mentions", markup=False)
+        yield Composer(self._completions)
 
     def on_mount(self) -> None:
         self._arrange()
+
+    def _completions(self, prefix: str) -> list[str]:
+        """The members of the group who can be mentioned."""
+        group = None if self.chat is None else self.chat.group
+        return [] if group is None else completions(prefix, group, self._own)
+
+    @on(Composer.Offered)
+    def _offered(self, event: Composer.Offered) -> None:
+        event.stop()
+        line = self.query_one("#mentions", Static)
+        line.display = bool(event.names)
+        line.update(f"Tab: {'  '.join(one_line(name) for name in event.names[:8])}")
 
     def _arrange(self) -> None:
         """Shows or hides the parts that need a chat."""
@@ -66,12 +90,14 @@ class Conversation(Vertical):
         self.query_one("#welcome").display = not has_chat
         self.query_one("#typing").display = self.typing
         self.query_one("#about").display = self._about is not None
+        self.query_one("#mentions").display = False
 
     async def open(self, chat: Chat) -> None:
         """Shows another chat, scrolled to its newest message."""
         self.chat = chat
         self.typing = False
         self._bubbles.clear()
+        self._notices.clear()
         self._first = self._last = self._picked = None
         self.about = None
         log = self.query_one("#log", Log)
@@ -86,11 +112,14 @@ class Conversation(Vertical):
         colours = self.app.theme_variables
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(words.name(chat), style="bold")
-        if chat.plain or self._last_was_plain:
+        if chat.plain or self._last_was_plain or (chat.group is not None and _is_public(chat.group)):
             line.append("  ⚠ NOT ENCRYPTED", style=f"bold {colours['warning']}")
         else:
             line.append("  🔒 encrypted", style=colours["success"])
-        line.append(f"  {'online' if online else one_line(chat.peer)}", style=colours["muted"])
+        about = "online" if online else one_line(chat.peer)
+        if chat.group is not None:
+            about = f"{len(chat.group.members)} members  F4" if chat.group.belongs else "you have left"
+        line.append(f"  {about}", style=colours["muted"])
         self.query_one("#header", Static).update(line)
         composer = self.query_one(Composer)
         composer.placeholder = "Message, NOT encrypted" if chat.plain else "Message"
@@ -109,6 +138,8 @@ class Conversation(Vertical):
         for message in messages:
             if message.row in self._bubbles:
                 self.change(message)
+                continue
+            if message.row in self._notices:
                 continue
             await log.mount(*self._widgets(self._last, message))
             self._first = self._first or message
@@ -243,7 +274,14 @@ class Conversation(Vertical):
             today = datetime.now().astimezone().date()
             widgets.append(Static(words.day(day, today), classes="day", markup=False))
             above = None
-        bubble = Bubble(message, above is not None and above.incoming == message.incoming)
+        group = None if self.chat is None else self.chat.group
+        if message.change is not None:
+            self._notices.add(message.row)
+            text = notice(message.change, group, self._own)
+            return [*widgets, Static(text, classes="notice", markup=False)]
+        follows = above is not None and above.author == message.author and above.change is None
+        named = message.group and message.incoming and not follows
+        bubble = Bubble(message, follows, member_name(group, message.author) if named else "")
         self._bubbles[message.row] = bubble
         bubble.show(message, self._width, self._quoted(message))
         return [*widgets, bubble]
@@ -279,7 +317,8 @@ class Conversation(Vertical):
     def watch_typing(self, active: bool) -> None:
         if self.is_mounted and self.chat is not None:
             line = self.query_one("#typing", Static)
-            line.update(f"{words.name(self.chat)} is typing…")
+            who = member_name(self.chat.group, self.writer) if self.writer else words.name(self.chat)
+            line.update(f"{who} is typing…")
             line.display = active
 
     def on_resize(self, event: events.Resize) -> None:
@@ -289,6 +328,11 @@ class Conversation(Vertical):
         """Draws all messages again, after a change of width or theme."""
         for bubble in self._bubbles.values():
             bubble.show(bubble.message, self._width, self._quoted(bubble.message))
+
+
+def _is_public(group: Group) -> bool:
+    """Whether anybody may enter a group, so that it is not encrypted."""
+    return group.settings.open or group.settings.public
 
 
 def _day(message: Message) -> date:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from rich.cells import cell_len
 
 from kith.client.message import Chat, Message, State, Trust
+from kith.client.tui.notices import member_name
 from kith.terminal import NICKNAME, one_line, safe
 
 _PREVIEW = 300  # characters: the list is drawn often
@@ -51,8 +52,11 @@ def when(moment: datetime, now: datetime) -> str:
 def name(chat: Chat) -> str:
     """The name to show for a peer: the user's own, else the peer's nickname, else the start of the address.
 
-    A nickname has a ~ before it and the address beside it, so that it can't pass for somebody else's.
+    A nickname has a ~ before it and the address beside it, so that it can't pass for somebody else's. A group
+    has its own name.
     """
+    if chat.group is not None:
+        return one_line(chat.group.title[:_PREVIEW])
     if chat.name and (given := one_line(chat.name[:_PREVIEW])):
         return given
     local = one_line(chat.peer.partition("@")[0])
@@ -65,8 +69,15 @@ def body(message: Message) -> str:
     return "deleted message" if message.deleted else safe(message.body)
 
 
+def listed(message: Message, chat: Chat) -> str:
+    """A message in one line for the chat list: in a group, with who has written it."""
+    if not message.group or not message.incoming:
+        return preview(message)
+    return f"{member_name(chat.group, message.author)}: {preview(message)}"
+
+
 def preview(message: Message) -> str:
-    """The text of a message in one line, for the chat list."""
+    """The text of a message in one line."""
     if message.deleted:
         return "deleted message"
     if message.error and not message.body:
@@ -86,7 +97,11 @@ def meta(message: Message) -> str:
         parts.append("⚠ unverified device")
     elif message.incoming and message.trust is Trust.DISTRUSTED:
         parts.append("⚠ distrusted device")
+    receipts = message.receipts
+    some = receipts is not None and receipts.delivered and message.state is State.SENT
     parts += [clock(message.time), MARKS[message.state]]
+    if receipts is not None and some:
+        parts.append(f"{receipts.read or receipts.delivered}/{receipts.of}{' read' if receipts.read else ''}")
     return " ".join(part for part in parts if part)
 
 

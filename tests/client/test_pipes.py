@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from kith.client import State
 from kith.client.testing import FakeServer, Person
-from tests.client.conftest import until
+from tests.client.conftest import People, receive, until
 
 KITH = (sys.executable, "-m", "kith")
 
@@ -165,3 +166,41 @@ async def test_a_shell_completes_commands_options_and_the_people_one_has_written
         status, script, _ = await shell.run("completion", name)
         assert status == 0
         assert "_KITH_COMPLETE" in script
+
+
+async def test_groups_are_written_to_and_read_by_address_and_by_name(people: People, tmp_path: Path) -> None:
+    ada = await people.open(people.account("ada"))
+    bot = people.account("bot")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")} | {
+        "KITH_HOST": "127.0.0.1",
+        "KITH_PORT": str(people.server.port),
+        "KITH_PASSWORD": "pw",
+        "KITH_JID": bot,
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+    async def kith(*command: str) -> str:
+        options = ("--insecure", "--data", str(tmp_path / "data"))
+        process = await asyncio.create_subprocess_exec(
+            *(*KITH, *command, *options), env=environ, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 120)
+        assert process.returncode == 0
+        return out.decode()
+
+    await kith("tail", "--once")  # publishes keys
+    group = await ada.make_group("Tea at five", [bot])
+    await ada.send(group.jid, "who brings cake?", wait=State.SENT)
+    await kith("send", group.jid, "I do")
+    await kith("send", "tea at five", "and biscuits")
+    assert [message.body for message in await receive(ada, 2)] == ["I do", "and biscuits"]
+    lines = [json.loads(line) for line in (await kith("history", "Tea at five", "--json")).splitlines()]
+    assert [line["body"] or line["notice"] for line in lines][-3:] == [
+        "who brings cake?",
+        "I do",
+        "and biscuits",
+    ]
+    assert [line["author"] for line in lines][-3:] == [ada.jid, bot, bot]
+    assert "added" in lines[0]["notice"]
+    assert f"{group.jid} {ada.jid}: who brings cake?" in await kith("history", group.jid)

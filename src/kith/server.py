@@ -50,6 +50,7 @@ from kith.edge.tls import Certificates
 from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
+from kith.features.operator_notices import OperatorNotices
 from kith.federation.contacts import Contacts
 from kith.federation.federation import Federation, make_opening, return_what_waits
 from kith.federation.incoming import IncomingStream
@@ -263,6 +264,7 @@ class Server:
         )
         parts.add({SMS: self.sms})
         parts.build(API_PARTS)
+        parts.get(Codes).budget.alarm = parts.get(OperatorNotices).tell
         repeat(parts.get(Codes).sweep, 3600.0)
         repeat(parts.get(Proofs).sweep, 3600.0)
         repeat(parts.get(Moving).clean, 86400.0)

@@ -139,8 +139,14 @@ async def test_the_operator_is_warned_before_a_limit_is_reached_and_when_it_is(
     store: SQLiteStore, log: list[Any]
 ) -> None:
     there = There(store, sms_limits={"DE": 10})
+    told: list[str] = []
+    there.codes.budget.alarm = told.append
     for number in germans(12):
         await there.ask(number)
+    assert told == [
+        "Text messages are running out: DE, a day: 8 of 10.",
+        "No more text messages: DE, a day: 10 of 10.",
+    ]
     warnings = [(entry["log_level"], entry["event"], entry.get("limit"), entry.get("used")) for entry in log]
     assert warnings == [
         ("warning", "text messages are running out", "DE", 8),

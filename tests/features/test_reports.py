@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith.features.operator_notices import INTERVAL, OperatorNotices
+from tests.api.person import Person
 from tests.clocks import SetClock
 from tests.conftest import RunningServer, running
 from tests.parts import room
@@ -112,3 +113,14 @@ async def test_many_reports_are_one_message(tmp_path: Path) -> None:
         text = second.child("{jabber:client}body").text or ""  # type: ignore[union-attr]
         assert "report 10." in text
         assert "And 14 more." in text
+
+
+async def test_operators_are_told_when_text_messages_run_out(tmp_path: Path) -> None:
+    with running(tmp_path / "data", operators="boss@localhost", sms_per_hour="1") as server:
+        server.add_user("boss")
+        boss = await online(server.port, "boss")
+        person = Person(server)
+        await person.send_code()
+        told = body(await boss.message())
+        assert told == "Text messages are running out: everybody, an hour: 1 of 1."
+        assert person.number not in told

@@ -30,6 +30,8 @@ _MONTHS = 12
 #: The share of a limit from which a warning is logged, and the seconds between two log lines about a limit.
 ALARM = 0.8
 _LOG_INTERVAL = 600.0
+#: The names of limits for people; others are countries.
+_LIMITS = {"hour": "everybody, an hour", "month": "the budget of the month"}
 logger = structlog.get_logger("kith")
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,6 +60,8 @@ class Budget:
         self._countries: dict[str, dict[int, int]] = {}  # the same by country, and by hour
         self._spent: dict[str, float] = {}  # the cost of the messages of a month, like 2026-11 (UTC)
         self._logged: dict[tuple[str, str], float] = {}
+        #: Told, in a sentence, when a limit is nearly or wholly used up, besides the log.
+        self.alarm: Callable[[str], None] = lambda text: None
 
     async def load(self) -> None:
         """Reads what was sent before the start. Has to be awaited before `take`."""
@@ -165,6 +169,8 @@ class Budget:
     def _log(self, event: str, use: Use, now: float, log: Callable[..., object], **more: str) -> None:
         if abs(now - self._logged.get((event, use.name), float("-inf"))) >= _LOG_INTERVAL:
             self._logged[event, use.name] = now
+            share = f"{use.used:g} of {use.limit:g}"
+            self.alarm(f"{event.capitalize()}: {_LIMITS.get(use.name, f'{use.name}, a day')}: {share}.")
             log(event, limit=use.name, used=round(use.used, 2), of=use.limit, **more)
 
 

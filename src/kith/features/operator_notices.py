@@ -15,8 +15,6 @@ from kith.core.routing.server_messages import ServerMessages
 INTERVAL = 300.0
 #: How many of these events are spelled out in one message.
 MAX_SHOWN = 10
-#: What tells operators how to see everything.
-_MORE = "kith reports shows all."
 logger = structlog.get_logger("kith")
 
 
@@ -32,12 +30,18 @@ class OperatorNotices(Feature):
         self._accounts = accounts
         self._messages = messages
         self._events: list[str] = []
+        self._hints: dict[str, None] = {}
         self._more = 0
         self._sent_at = float("-inf")
         self._waiting = False
 
-    def tell(self, event: str) -> None:
-        """Tells the operators of an event, in one sentence: now or, after others, within `INTERVAL`."""
+    def tell(self, event: str, hint: str = "") -> None:
+        """Tells the operators of an event, in one sentence: now or, after others, within `INTERVAL`.
+
+        ``hint``: where they find more, or what they can do; each hint is in a message once.
+        """
+        if hint:
+            self._hints[hint] = None
         if len(self._events) < MAX_SHOWN:
             self._events.append(event)
         else:
@@ -52,10 +56,10 @@ class OperatorNotices(Feature):
             self._tasks.spawn(self._send())
 
     async def _send(self) -> None:
-        events, more = self._events, self._more
-        self._events, self._more, self._waiting = [], 0, False
+        events, hints, more = self._events, self._hints, self._more
+        self._events, self._hints, self._more, self._waiting = [], {}, 0, False
         self._sent_at = self._clock.steady()
-        lines = [*events, f"And {more} more." if more else "", _MORE]
+        lines = [*events, f"And {more} more." if more else "", *hints]
         text = "\n\n".join(line for line in lines if line)
         for jid in self._config.operators:
             try:

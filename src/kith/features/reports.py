@@ -23,6 +23,7 @@ _TEXT = ns.tag(ns.REPORTING, "text")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 #: How many reports of one account are stored per hour. Blocking itself is not limited.
 MAX_AN_HOUR = 60
+_HINT = "kith reports shows all."
 #: How much of a reporter's words operators are sent. ``kith reports`` shows all.
 _SHOWN = 300
 logger = structlog.get_logger("kith")
@@ -69,7 +70,7 @@ class SpamReports(Feature):
             reason = made.reason.rpartition(":")[2]
             logger.warning("reported", who=str(jid), reason=reason)
             words = f": “{_one_line(made.text)}”" if made.text else ""
-            self._notices.tell(f"{jid.bare} was reported for {reason} by {made.reporter}{words}.")
+            self._notices.tell(f"{jid.bare} was reported for {reason} by {made.reporter}{words}.", _HINT)
 
 
 def _one_line(text: str) -> str:

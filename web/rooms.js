@@ -16,13 +16,14 @@ export const ROOMS = {
   parts: SCREENS_KNOW.slice(1),
   chats: SCREENS_KNOW,
   chat: SCREENS_KNOW,
-  screens: ['chat', 'chats', ...SCREENS_KNOW],
+  groups: SCREENS_KNOW,
+  screens: ['chat', 'chats', 'groups', ...SCREENS_KNOW],
   admin: ['parts', 'strings', 'start', 'local', 'styles'],
   styles: []
 }
 
 /** Rooms that are drawn, and the only files of the rooms below that these know. */
-export const DRAWN = ['parts', 'chats', 'chat', 'screens']
+export const DRAWN = ['parts', 'chats', 'chat', 'groups', 'screens']
 export const DOORS = {
   sync: ['./app.ts'],
   crypto: ['./crypto.ts', './trust-transfer.ts'],

@@ -10,6 +10,8 @@ export interface Envelope {
   iv: Uint8Array
   keys: { device: number; prekey: boolean; data: Uint8Array }[]
   payload?: Uint8Array
+  /** Content beside the text, encrypted with the same key (docs/protocol.md, Groups). */
+  extra?: { iv: Uint8Array; data: Uint8Array }
 }
 
 /** The published keys of a device, of others or our own. Public keys have 33 bytes, as in the protocol. */
@@ -37,7 +39,7 @@ export interface KeyNetwork {
 
 export type Opened =
   /** `opening`: the path in `keys` of the data that can decrypt it again until it is stored. */
-  | { type: 'text'; text: string; device: number; trusted: boolean; opening: string }
+  | { type: 'text'; text: string; extra?: string; device: number; trusted: boolean; opening: string }
   /** Only keys, nothing to show. `device` is authenticated. */
   | { type: 'keys'; device: number; trusted: boolean }
   /** Seen before, so the ratchet can't decrypt it again. */
@@ -68,6 +70,9 @@ export type CryptoEvent =
   /** My account has a new device, which can read everything from now on. */
   | { type: 'new-device' }
 
+/** Fetches the bundles of several devices, in the same order. Rejects while there is no connection. */
+export type BundleSource = (devices: [Address, number][]) => Promise<(Bundle | undefined)[]>
+
 export class NobodyCanRead extends Error {}
 
 export interface Crypto {
@@ -81,10 +86,21 @@ export interface Crypto {
    */
   encrypt(readers: readonly Address[], text: string): Promise<Envelope>
   /**
+   * Encrypts for all trusted devices of several accounts, such as the members of a group, and all my other devices.
+   * `devices`: the published ones of each. `extra`: encrypted with the same key. Throws NobodyCanRead if there are others
+   * than me, and none of them may read it.
+   */
+  encryptForAll(
+    devices: ReadonlyMap<Address, number[]>,
+    text: string,
+    extra: string | undefined,
+    bundles: BundleSource
+  ): Promise<Envelope>
+  /**
    * Encrypts for one device that asked for a message again. Throws NobodyCanRead if it may not read it. An empty text
    * makes an envelope with keys only, such as for a request, which any device gets that is not distrusted.
    */
-  encryptFor(to: Address, device: number, text: string): Promise<Envelope>
+  encryptFor(to: Address, device: number, text: string, extra?: string): Promise<Envelope>
   /**
    * Decrypts a message. Never throws because of the envelope. Messages of each sender are handled one at a time, in
    * order. `messageId`: the id to ask for if it can't be read; for a message that was sent again, the original id.

@@ -88,11 +88,12 @@ export class Decrypting {
   private async passedOver(
     own: OwnKeys,
     from: Address,
-    { sender, payload }: Envelope,
+    { sender, payload, extra }: Envelope,
     id: string,
     sent: Moment
   ): Promise<Opened> {
-    if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
+    if ((payload === undefined && extra === undefined) || sent < (own.made ?? Infinity))
+      return { type: 'not-for-me' }
     const strange = !hasOpen(await this.store.sessions(from, sender))
     const asked = !this.failures.spent(from) && (await this.repair.unreadable(from, sender, id, strange))
     if (asked) this.failures.charge(from, 1) // a message that is not asked for costs nothing
@@ -117,6 +118,9 @@ export class Decrypting {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
+    const extra =
+      envelope.extra && (await payload.openExtra(read.data, envelope.extra).catch(() => undefined))
+    if (text === undefined && !garbled && extra !== undefined) text = ''
     const opening = openingPath(from, sender, id, iv)
     const kept: Opening = { material: read.data, at: this.now() }
     const { used } = read
@@ -140,7 +144,8 @@ export class Decrypting {
     if ((used !== undefined || long) && trusted(trust)) this.background.run(this.answer(from, sender))
     if (++this.opened % MAX_OPENINGS === 0) this.background.run(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
-    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
+    const more = extra !== undefined && { extra }
+    return { type: 'text', text, ...more, device: sender, trusted: trusted(trust), opening }
   }
 
   /** The message was decrypted before, but its text may not have been stored. Then it is decrypted again. */
@@ -148,12 +153,17 @@ export class Decrypting {
     const { sender, iv } = envelope
     const opening = openingPath(from, sender, id, iv)
     const kept = await this.store.get<Opening>(opening)
-    if (kept === undefined || envelope.payload === undefined) return { type: 'again' }
-    const text = await payload.openText(kept.material, iv, envelope.payload).catch(() => undefined)
+    if (kept === undefined) return { type: 'again' }
+    const extra =
+      envelope.extra && (await payload.openExtra(kept.material, envelope.extra).catch(() => undefined))
+    const text = envelope.payload
+      ? await payload.openText(kept.material, iv, envelope.payload).catch(() => undefined)
+      : extra && ''
     if (text === undefined) return { type: 'again' }
     this.remember(opening)
     const trust = (await this.devices.trust(from, sender)) ?? 'undecided'
-    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
+    const more = extra !== undefined && { extra }
+    return { type: 'text', text, ...more, device: sender, trusted: trusted(trust), opening }
   }
 
   private remember(name: string): void {
@@ -189,7 +199,7 @@ function openingPath(from: Address, device: number, id: string, iv: Uint8Array):
 }
 
 /** Checks what the types promise, which data from a stranger may not keep. */
-function sane({ sender, iv, keys, payload: text }: Envelope): boolean {
+function sane({ sender, iv, keys, payload: text, extra }: Envelope): boolean {
   return (
     Number.isInteger(sender) &&
     sender > 0 &&
@@ -197,6 +207,7 @@ function sane({ sender, iv, keys, payload: text }: Envelope): boolean {
     iv.length >= 12 &&
     iv.length <= 16 &&
     (text === undefined || text.length <= payload.MAX_BYTES) &&
+    (extra === undefined || (extra.iv.length === 12 && extra.data.length <= payload.MAX_BYTES)) &&
     Array.isArray(keys)
   )
 }

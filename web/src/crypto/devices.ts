@@ -55,6 +55,13 @@ export class Devices {
     }
   }
 
+  /** A device list that the account's server has just told, perhaps with many others. Returns what is used of it. */
+  async listed(account: Address, list: number[]): Promise<number[]> {
+    const { ids, at } = await this.store.account(account)
+    const same = at !== 0 && ids.length === list.length && list.every((id) => ids.includes(id))
+    return same ? ids : this.learned(account, list)
+  }
+
   async heard(account: Address, ids: number[]): Promise<void> {
     await this.learned(account, ids)
   }

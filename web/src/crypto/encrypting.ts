@@ -1,7 +1,14 @@
 /** Encrypts for other devices: creates sessions, and takes one ratchet step at a time. */
 import type { Address, Moment } from '../local/types'
 import type { Bytes } from '../local/bytes'
-import { NobodyCanRead, type Bundle, type CryptoEvent, type Envelope, type KeyNetwork } from './crypto'
+import {
+  NobodyCanRead,
+  type Bundle,
+  type BundleSource,
+  type CryptoEvent,
+  type Envelope,
+  type KeyNetwork
+} from './crypto'
 import { trusted, type Devices, type Trust } from './devices'
 import { exclusively } from './locks'
 import { sealText } from './payload'
@@ -12,6 +19,8 @@ import { path, type OwnKeys, type Row, type Store } from './store'
 /** How long a device that had no usable bundle is not asked for one again, in milliseconds. */
 const NO_BUNDLE = 300_000
 const PARALLEL = 8
+/** How many bundles are fetched in one request, where that is possible. */
+const TOGETHER = 50
 
 /** How often fetching a device's bundle may fail before a message is sent without that device. */
 const OFTEN = 3
@@ -50,19 +59,25 @@ export class Encrypting {
   }
 
   /**
-   * Encrypts for all of these devices that may read it. Throws NobodyCanRead if no device of `by` is among them;
-   * rejects if some could not be reached because of the connection.
+   * Encrypts for all of these devices that may read it. Throws NobodyCanRead if none of them is of an account that it is
+   * meant for (`by`); rejects if some could not be reached because of the connection. `alone`: it is for nobody else.
    */
   async text(
     own: OwnKeys,
     to: [Address, number][],
     text: string,
     by: readonly Address[],
-    may: May = trusted
+    {
+      may = trusted,
+      extra,
+      bundles,
+      alone = false
+    }: { may?: May; extra?: string | undefined; bundles?: BundleSource; alone?: boolean } = {}
   ): Promise<Envelope> {
-    const { iv, material, payload } = await sealText(text)
+    const sealed = await sealText(text, extra)
+    const { iv, material, payload } = sealed
     const keys: Key[] = []
-    let reached = false
+    let reached = alone
     const write = async (devices: [Address, number][]): Promise<[Address, number][]> => {
       const strangers: [Address, number][] = []
       for (const [account, device] of devices) {
@@ -75,12 +90,12 @@ export class Encrypting {
       return strangers
     }
     const strangers = await write(to)
-    const failures = await this.meet(own, strangers)
+    const failures = await this.meet(own, strangers, bundles)
     if (failures.some(({ often }) => often < OFTEN)) throw failures[0]?.reason
     await write(strangers)
     if (!reached && failures.some(({ account }) => by.includes(account))) throw failures[0]?.reason
     if (!reached) throw new NobodyCanRead(`${by.join(', ')} has no device that may read it`)
-    return { sender: own.device, iv, keys, payload }
+    return { sender: own.device, iv, keys, payload, ...(sealed.extra && { extra: sealed.extra }) }
   }
 
   /**
@@ -102,17 +117,20 @@ export class Encrypting {
   }
 
   /** Creates the missing sessions. Returns those for which the network failed. */
-  private async meet(own: OwnKeys, to: [Address, number][]): Promise<Failure[]> {
+  private async meet(own: OwnKeys, to: [Address, number][], bundles?: BundleSource): Promise<Failure[]> {
     const strangers: [Address, number][] = []
     for (const [account, device] of to) {
       if (await this.wants(account, device)) strangers.push([account, device])
     }
     const failures: Failure[] = []
-    for (let at = 0; at < strangers.length; at += PARALLEL) {
-      const part = strangers.slice(at, at + PARALLEL).map(async ([account, device]) => {
+    const size = bundles ? TOGETHER : PARALLEL
+    for (let at = 0; at < strangers.length; at += size) {
+      const some = strangers.slice(at, at + size)
+      const fetched = bundles?.(some)
+      const part = some.map(async ([account, device], place) => {
         const name = `${account} ${device}`
         try {
-          const bundle = await this.network.bundle(account, device)
+          const bundle = fetched ? (await fetched)[place] : await this.network.bundle(account, device)
           this.failed.delete(name)
           if (bundle === undefined || !(await this.begin(own, account, device, bundle))) this.lacks(name)
         } catch (reason) {

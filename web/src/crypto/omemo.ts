@@ -7,6 +7,7 @@ import {
   NobodyCanRead,
   type Crypto,
   type CryptoEvent,
+  type BundleSource,
   type Envelope,
   type Fingerprint,
   type KeyNetwork,
@@ -103,9 +104,28 @@ export class Omemo implements Crypto {
     return envelope
   }
 
-  async encryptFor(to: Address, device: number, text: string): Promise<Envelope> {
+  async encryptForAll(
+    devices: ReadonlyMap<Address, number[]>,
+    text: string,
+    extra: string | undefined,
+    bundles: BundleSource
+  ): Promise<Envelope> {
     const own = await this.own.keys()
-    if (text !== '') return this.encrypting.text(own, [[to, device]], text, [to])
+    const all: [Address, number][] = []
+    const others = new Set<Address>()
+    for (const [account, ids] of devices) {
+      const listed =
+        account === this.me ? await this.devices.active(account) : await this.devices.listed(account, ids)
+      for (const id of listed) if (account !== this.me || id !== own.device) all.push([account, id])
+      if (account !== this.me) others.add(account)
+    }
+    return this.encrypting.text(own, all, text, [...others], { extra, bundles, alone: !others.size })
+  }
+
+  async encryptFor(to: Address, device: number, text: string, extra?: string): Promise<Envelope> {
+    const own = await this.own.keys()
+    if (text !== '' || extra !== undefined)
+      return this.encrypting.text(own, [[to, device]], text, [to], { extra })
     const envelope = await this.encrypting.keys(own, to, device)
     if (envelope === undefined) throw new NobodyCanRead(`no session with ${to}'s device ${device}`)
     return envelope
@@ -164,7 +184,7 @@ export class Omemo implements Crypto {
   async encryptVerified(device: number, key: string, text: string): Promise<Envelope> {
     const may = (trust: Fingerprint['trust'], identity: Bytes): boolean =>
       trust === 'verified' && fingerprint(identity) === key
-    return this.encrypting.text(await this.own.keys(), [[this.me, device]], text, [this.me], may)
+    return this.encrypting.text(await this.own.keys(), [[this.me, device]], text, [this.me], { may })
   }
 
   async device(): Promise<number> {

@@ -48,7 +48,8 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
         firstOrder = one.order
       }
     })
-  work.setChat({ ...(await work.chat(chat.address)), unread, firstUnread, firstOrder })
+  const mentions = unread ? Math.min(chat.mentions ?? 0, unread) : 0
+  work.setChat({ ...(await work.chat(chat.address)), unread, mentions, firstUnread, firstOrder })
 }
 
 /** One of my timers that waited under this number was sent and gets its order, unless one of my later ones is waiting. */

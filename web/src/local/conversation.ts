@@ -2,11 +2,11 @@
  * What a conversation is with, as far as its address tells, and what can be done in it. Screens and actions ask this
  * table, so that another kind of conversation is one more row.
  */
-import { isServer } from './address'
+import { isGroup, isServer } from './address'
 import type { Address } from './types'
 
 /** `notes`: with oneself; `server`: with the user's own server, which only sends notices. */
-export type ConversationKind = 'person' | 'notes' | 'server'
+export type ConversationKind = 'person' | 'group' | 'notes' | 'server'
 
 export interface Abilities {
   /** Whether the user can write in it, and refer to its messages: reply, react, pin. */
@@ -28,6 +28,10 @@ const CONVERSATIONS: Record<ConversationKind, Abilities> = {
     ...{ writes: true, encrypts: true, marks: true, disappears: true, startsTimer: true },
     person: true
   },
+  group: {
+    ...{ writes: true, encrypts: true, marks: true, disappears: true, startsTimer: false },
+    person: false
+  },
   notes: {
     ...{ writes: true, encrypts: true, marks: true, disappears: true, startsTimer: false },
     person: false
@@ -40,6 +44,7 @@ const CONVERSATIONS: Record<ConversationKind, Abilities> = {
 
 export function kindOf(address: Address, me: Address): ConversationKind {
   if (address === me) return 'notes'
+  if (isGroup(address, me)) return 'group'
   return isServer(address, me) ? 'server' : 'person'
 }
 

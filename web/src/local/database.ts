@@ -1,7 +1,19 @@
 /** The local storage: Dexie on IndexedDB. One database for each account, deleted by log-out. */
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
 import { entryOf, isWaiting } from './order'
-import type { Address, Change, Chat, Contact, Message, Moment, Outgoing, Picture, Raw } from './types'
+import type {
+  Address,
+  Change,
+  Chat,
+  Contact,
+  Group,
+  Member,
+  Message,
+  Moment,
+  Outgoing,
+  Picture,
+  Raw
+} from './types'
 
 /** A single value: the credential, a setting, how far the archive was read. */
 interface Fact {
@@ -66,6 +78,8 @@ export class Database extends Dexie {
   words!: Table<{ key: string; chat: Address; words: string[] }, string>
   raw!: EntityTable<Raw, 'id'>
   outgoing!: EntityTable<Outgoing, 'seq'>
+  groups!: EntityTable<Group, 'address'>
+  members!: EntityTable<Member, 'key'>
   /** For `crypto/`: identity, sessions, prekeys, keys of others. The key is a path such as `session/ADDRESS/DEVICE`. */
   keys!: Table<{ path: string; value: unknown }, string>
 
@@ -88,6 +102,7 @@ export class Database extends Dexie {
     this.version(3).stores({ messages: 'key, [chat+at+order], id, starred, expires, reply.id' })
     this.version(4).stores({}).upgrade(entries)
     this.version(5).stores({ changes: 'key, target, id, sent' })
+    this.version(6).stores({ groups: 'address', members: 'key, group, jid' })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {
@@ -101,6 +116,19 @@ export class Database extends Dexie {
   /** The tables needed by a transaction that changes the history. */
   get historyTables(): Table[] {
     const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys } = this
-    return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys]
+    return [
+      facts,
+      chats,
+      contacts,
+      messages,
+      changes,
+      seen,
+      words,
+      raw,
+      outgoing,
+      keys,
+      this.groups,
+      this.members
+    ]
   }
 }

@@ -24,6 +24,14 @@ export function changed(message: Message, change: Change, me: Address): Message 
       return withReceipt(message, change.kind, timeOf(change.order))
     case 'alias':
       return message
+    case 'vote': {
+      if (!message.poll || message.closed) return message
+      const others = Object.entries(message.votes ?? {}).filter(([by]) => by !== from)
+      if (change.emojis?.length) others.push([from, change.emojis])
+      return { ...message, votes: Object.fromEntries(others) }
+    }
+    case 'close':
+      return from === message.from && message.poll ? { ...message, closed: true } : message
     case 'pin':
       if (message.kind !== 'text' || change.order <= (message.pinOrder ?? '')) return message
       return { ...message, pinned: change.until ?? 0, pinOrder: change.order }
@@ -40,6 +48,10 @@ function deleted(message: Message): Message {
   delete rest.announcement
   delete rest.unstyled
   delete rest.starred
+  delete rest.mentions
+  delete rest.poll
+  delete rest.votes
+  delete rest.closed
   return rest
 }
 

@@ -4,7 +4,7 @@
  * stores what is left there.
  */
 import { deviceTime } from './device-time'
-import type { Address, Reply } from './types'
+import type { Address, Mention, Poll, Reply } from './types'
 
 export interface Entered {
   /** The id of the message or correction. If something is entered twice, it is stored once. */
@@ -16,6 +16,8 @@ export interface Entered {
   reply?: Reply
   forwarded?: boolean
   unstyled?: boolean
+  mentions?: Mention[]
+  poll?: Poll
   /** The draft of the chat that has become this message. Undefined: any draft. */
   draft?: string
   /** It is not to be sent, but to be put into the composer again. */

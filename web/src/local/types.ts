@@ -19,6 +19,96 @@ export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused' | 'un
 /** My changes of messages that are sent to the others, and may fail. */
 export type SentChange = 'edit' | 'reaction' | 'retraction' | 'pin'
 
+/** What somebody is in a group (XEP-0045 §5.2). `none`: not in it, or not any more. */
+export type Affiliation = 'owner' | 'admin' | 'member' | 'none' | 'outcast'
+
+/** Who may do something in a group. */
+export type Circle = 'members' | 'admins'
+
+export interface GroupSettings {
+  /** Only admins write. */
+  announce: boolean
+  /** Admins have to let people in who come by a link. */
+  approve: boolean
+  /** New members see what was said before they came. */
+  history: boolean
+  /** Who may add people, and who may change name and description. */
+  invite: Circle
+  change: Circle
+  /** After how many seconds messages disappear; 0: never. */
+  expire: number
+  /** Members do not see each other's addresses. */
+  anonymous: boolean
+  /** Anybody finds it, or may enter it. */
+  public: boolean
+  open: boolean
+}
+
+/** A group, as far as this device knows it. Its name is also in `contacts`, where names are looked up. */
+export interface Group {
+  address: Address
+  name: string
+  description: string
+  /** Increases with each change of the members; 0: nothing is known yet. */
+  number: number
+  /** What I am in it. */
+  affiliation: Affiliation
+  /** I am invited, and have not accepted. */
+  invited: boolean
+  /** Who has invited me; empty: unknown. */
+  by: Address
+  created: Moment
+  creator: Address
+  settings: GroupSettings
+  /** Messages are not encrypted, since anybody may read the group. Never switched on for a group that was encrypted. */
+  plain: boolean
+}
+
+/** Somebody in a group. */
+export interface Member {
+  /** `GROUP JID`. */
+  key: string
+  group: Address
+  jid: Address
+  affiliation: Affiliation
+  /** What the group calls them, which is their address in it (XEP-0045). */
+  nick: string
+  since: Moment
+  by: Address
+  invited: boolean
+}
+
+/** What somebody has changed in a group. */
+export interface GroupChange {
+  by: Address
+  members: {
+    jid: Address
+    affiliation: Affiliation
+    was: Affiliation
+    nick: string
+    invited: boolean
+  }[]
+  name?: string
+  description?: string
+  /** Somebody asks to come in. */
+  asks?: Address
+  what?: 'settings' | 'avatar' | 'destroyed'
+}
+
+/** A part of a text that names somebody: from one Unicode code point to another, exclusive. `jid` empty: everybody. */
+export interface Mention {
+  jid: Address
+  start: number
+  end: number
+}
+
+export interface Poll {
+  question: string
+  options: { id: string; text: string }[]
+  /** Several answers may be chosen. */
+  several: boolean
+}
+
 /** The settings of a chat that are synchronized between my devices, each separately. */
 export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
 
@@ -67,6 +157,8 @@ export interface Chat {
   seenAt?: Moment
   /** The order of `firstUnread`. */
   firstOrder: string
+  /** Unread messages that mention me, or everybody. */
+  mentions?: number
   /** They have no encryption keys: whether I send them messages unencrypted. Never synchronized: each device asks. */
   keyless?: Keyless | undefined
 }
@@ -119,7 +211,8 @@ export type MessageKind =
   | 'text'
   /**
    * A notice of the app. `text` is its key in `strings/`: `keys-changed`, `keys-changed-verified`, `disappears SECONDS`
-   * (0: never), `pinned`, `unencrypted`, `encrypted-again`.
+   * (0: never), `pinned`, `unencrypted`, `encrypted-again`; `group`: see `Message.change`. Of somebody in a group, their
+   * address follows.
    */
   | 'notice'
   /**
@@ -197,6 +290,18 @@ export interface Message {
   expires?: Moment
   /** The original is missing or can't be read: the text is from a correction of it. */
   standsIn?: true
+  /** In a group: how many of how many members have received and read it. */
+  counts?: { delivered: number; read: number; of: number }
+  /** Who has deleted it for everybody, if that was not its author. */
+  deletedBy?: Address
+  /** A notice of the group. */
+  change?: GroupChange
+  mentions?: Mention[]
+  poll?: Poll
+  /** The author has closed the poll. */
+  closed?: true
+  /** The options that people have chosen. */
+  votes?: Record<Address, string[]>
   /** Whether it was encrypted, by a device that is trusted. */
   encrypted: boolean
   /** It was encrypted by this device of its author, which is not trusted. */
@@ -219,7 +324,7 @@ export interface Change {
   /** The key of the message that is changed. */
   target: string
   /** `alias`: another id refers to the target as well, namely that of a correction (`id`). */
-  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin' | 'alias'
+  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin' | 'alias' | 'vote' | 'close'
   from: Address
   /** Like `Message.order`. */
   order: string
@@ -229,6 +334,7 @@ export interface Change {
   unstyled?: boolean
   /** Earlier edits, in order. */
   earlier?: Edit[]
+  /** For a vote, the ids of the options. */
   emojis?: string[]
   /** For a pin: when it ends; 0: it is removed. */
   until?: Moment
@@ -270,6 +376,8 @@ export interface Outgoing {
    * identical.
    */
   made?: string[]
+  /** For a group: the number of its members that it was encrypted for. */
+  number?: number
 }
 
 export type OutgoingContent =
@@ -281,7 +389,12 @@ export type OutgoingContent =
       forwarded?: boolean
       unstyled?: boolean
       expires?: number
+      mentions?: Mention[]
+      poll?: Poll
     }
+  /** In a group: the options that I choose of a poll, or its end. `text`: the same in words, for other apps. */
+  | { type: 'vote'; of: string; from: Address; options: string[]; text: string }
+  | { type: 'close'; of: string; from: Address; text: string }
   /** `from`: the author of the message. `replaces`: my first reaction to it. */
   | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
   | { type: 'retraction'; of: string }
@@ -292,8 +405,8 @@ export type OutgoingContent =
   /** New messages of this chat disappear after this many seconds; 0: never. */
   | { type: 'timer'; seconds: number }
   /** For one device: a request to send me this message again; and the answer to such a request. */
-  | { type: 'resend'; of: string; device: number }
-  | { type: 'resent'; of: string; device: number }
+  | { type: 'resend'; of: string; device: number; group?: Address }
+  | { type: 'resent'; of: string; device: number; group?: Address }
 
 /** The credential of this device, from the HTTP API. */
 export interface Credential {

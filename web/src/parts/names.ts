@@ -1,4 +1,5 @@
 /** The names of people. */
+import { isGroup } from '../local/address'
 import { cleanName } from '../local/names'
 import type { Address, Contact } from '../local/types'
 
@@ -49,9 +50,15 @@ export function setOwnAddress(me: Address): void {
 export function nameOf(contact: Contact | undefined, address: Address): string {
   if (address === home) return 'Kith'
   if (contact?.name) return contact.name
+  if (isGroupHere(address)) return cleanName(contact?.nick ?? '') || address.split('@', 1)[0] || address
   const nick = cleanName(contact?.nick ?? '')
   if (!nick) return written(address)
   return contact?.inRoster || address === own ? nick : CHOSEN + nick
+}
+
+/** Whether it is a group of the user's own server. */
+function isGroupHere(address: Address): boolean {
+  return own !== '' && isGroup(address, own)
 }
 
 /**
@@ -59,7 +66,8 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
  * itself.
  */
 export function addressHint(contact: Contact | undefined, address: Address): string {
-  const stranger = address !== home && !contact?.inRoster && !contact?.name && address !== own
+  const stranger =
+    address !== home && !isGroupHere(address) && !contact?.inRoster && !contact?.name && address !== own
   return stranger && cleanName(contact?.nick ?? '') ? written(address) : ''
 }
 

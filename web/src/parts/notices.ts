@@ -1,10 +1,23 @@
 /** The texts and icons of the app's notices in conversations. */
+import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
+import { groupNotice, groupNoticeIcon } from './group-notices'
 import type { IconName } from './icons'
+import { isolated } from './names'
+import { people } from './people.svelte'
 import { span } from './time'
 
-export function noticeText(text: string): string {
+export function noticeText({ text, change, mine, from }: Message): string {
+  if (change) return groupNotice(change).join(' ')
   const [name = '', seconds = '0'] = text.split(' ')
+  // in a group, the address of the person follows
+  if (seconds.includes('@')) {
+    const who = isolated(people.name(seconds))
+    if (name === 'keys-changed') return t('told.keys-changed.of', { who })
+    if (name === 'keys-changed-verified') return t('told.keys-changed-verified.of', { who })
+    if (name === 'pinned')
+      return mine ? t('told.pinned.me') : t('told.pinned.of', { who: isolated(people.name(from)) })
+  }
   if (name === 'disappears') {
     return Number(seconds) > 0
       ? t('told.disappears', { span: span(Number(seconds)) })
@@ -27,6 +40,7 @@ const NOTICE_ICONS: Partial<Record<string, IconName>> = {
   'encrypted-again': 'lock'
 }
 
-export function noticeIcon(text: string): IconName {
+export function noticeIcon({ text, change }: Message): IconName {
+  if (change) return groupNoticeIcon(change)
   return NOTICE_ICONS[text.split(' ')[0] ?? ''] ?? 'info'
 }

@@ -19,5 +19,5 @@ export function oneLine(text: string, unstyled = false): string {
 export function preview(message: Message): string {
   const absent = absenceOf(message)
   if (absent) return t(ABSENCES[absent].short)
-  return message.kind === 'notice' ? noticeText(message.text) : oneLine(message.text, message.unstyled)
+  return message.kind === 'notice' ? noticeText(message) : oneLine(message.text, message.unstyled)
 }

@@ -1,5 +1,5 @@
 /** Whether anybody at an address can read encrypted messages. A chat only claims to be encrypted if somebody can. */
-import { abilitiesOf } from '../local/conversation'
+import { abilitiesOf, kindOf } from '../local/conversation'
 import type { Address, Message } from '../local/types'
 import type { Session } from './session'
 
@@ -26,7 +26,7 @@ export class Devices {
       const asked = address()
       void here.live.connection
       void changed()
-      if (!abilitiesOf(asked, here.app.me).encrypts) return
+      if (!abilitiesOf(asked, here.app.me).encrypts || kindOf(asked, here.app.me) === 'group') return
       here.app.hasDevices(asked).then(
         (there) => {
           if (asked === address()) this.there = there

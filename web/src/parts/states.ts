@@ -147,18 +147,26 @@ export function absenceText(message: Message, count: number): string {
 }
 
 /** `notes`, `server`: without presence; `seen`: offline, with a known time; `nothing`: unknown. */
-export type There = 'notes' | 'server' | 'typing' | 'online' | 'away' | 'seen' | 'nothing'
+export type There = 'notes' | 'server' | 'group' | 'typing' | 'online' | 'away' | 'seen' | 'nothing'
 
 /** `seen` shows a time; `nothing` shows nothing. */
 export const PRESENCE = {
   notes: 'notes.about',
   server: 'server.about',
+  group: undefined,
   typing: 'typing',
   online: 'presence.online',
   away: 'presence.away',
   seen: undefined,
   nothing: undefined
 } satisfies Record<There, Key | undefined>
+
+/** Who is typing in a group. */
+export function typingIn(group: Address, live: Live): Address[] {
+  return Object.keys(live.typing)
+    .filter((key) => key.startsWith(`${group}/`))
+    .map((key) => key.slice(group.length + 1))
+}
 
 export function presenceOf(address: Address, me: Address, live: Live): There {
   const kind = kindOf(address, me)

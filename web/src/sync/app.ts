@@ -4,10 +4,12 @@ import type { Progress, Restored } from '../history/backup'
 import type { Phrase } from '../history/phrase'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
+import type { GroupCalls } from './group-calls'
 import type { SearchOptions } from '../local/search'
-import type { Address, Moment, Reply, SentChange } from '../local/types'
+import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
 
-export { Lost, NotConnected } from '../xmpp/errors'
+export { Lost, NotConnected, Refused } from '../xmpp/errors'
+export type { GroupCalls, GroupLink, GroupReceipt, NotAdded, SettingsChange } from './group-calls'
 
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
 
@@ -16,6 +18,7 @@ export interface Live {
   connection: Connection
   /** Progress of a long catch-up, from 0 to 1; undefined: none is running. */
   progress: number | undefined
+  /** By address; in a group, by the address of the group, a slash and that of the member. */
   typing: Record<Address, Moment>
   present: Record<Address, 'online' | 'away' | 'offline'>
   lastSeen: Record<Address, Moment>
@@ -52,6 +55,9 @@ export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
   unstyled?: boolean
+  /** In a group. */
+  mentions?: Mention[]
+  poll?: Poll
   /** The draft that this message was written from, which is removed. Undefined: whatever the draft is. */
   draft?: string
 }
@@ -94,6 +100,11 @@ export interface App {
   read(chat: Address, key: string): Promise<void>
   markUnread(chat: Address): Promise<void>
   typing(chat: Address, on: boolean): void
+  /** Asks something of a group. Needs the server, as methods on contacts do; rejects with Refused if it is not allowed. */
+  group<K extends keyof GroupCalls>(action: K, ...args: Parameters<GroupCalls[K]>): ReturnType<GroupCalls[K]>
+  /** Chooses options of a poll; none takes the vote back. */
+  vote(key: string, options: string[]): Promise<void>
+  closePoll(key: string): Promise<void>
 
   draft(chat: Address, text: string): Promise<void>
   /** Saves the draft synchronously, for when the page is being closed. */

@@ -104,6 +104,7 @@ export class Archive {
     max: number
   ): Promise<Xml | undefined> {
     const fields = {
+      'include-groupchat': 'true',
       ...(chat && { with: chat }),
       ...(after && { 'after-id': after }),
       ...(start && { start: start.toISOString() }),

@@ -2,13 +2,16 @@
 import type { Crypto } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import { isAccepted } from '../local/accepted'
+import { isGroup } from '../local/address'
 import type { Database } from '../local/database'
 import type { KeyBuffer } from '../local/key-buffer'
 import type { Address, Moment } from '../local/types'
 import { chatState } from '../xmpp/composed'
+import { groupChatState } from '../xmpp/group-composed'
 import { domainOf } from '../xmpp/jid'
 import type { Wire } from '../xmpp/wire'
 import type { App } from './app'
+import type { GroupCalls } from './group-calls'
 import type { DeviceHistory } from './history'
 import type { Keys } from './keys'
 import { whenConnected } from './when-connected'
@@ -30,6 +33,7 @@ export interface Callees {
   profiles: Profiles
   resends: Resends
   history: DeviceHistory
+  groups: GroupCalls
   now(): Moment
   older(chat: Address): Promise<boolean>
   /** Merges records into the history. Returns the number of new messages. */
@@ -56,7 +60,18 @@ export function callsOf(to: Callees): Calls {
     if (domainOf(address) !== domainOf(me)) to.profiles.meet(address).catch(() => undefined)
   }
   return {
+    group: async (action: keyof GroupCalls, ...args: unknown[]) => {
+      if (!Object.hasOwn(to.groups, action)) throw new Error(`no ${action}`)
+      const run = to.groups[action] as (...args: unknown[]) => Promise<unknown>
+      return soon(() => run(...args))
+    },
     typing: async (chat: Address, on: boolean) => {
+      if (isGroup(chat, me)) {
+        const group = await db.groups.get(chat)
+        if (group && group.affiliation !== 'none' && !group.invited && wire.online)
+          wire.tell(groupChatState(chat, on))
+        return
+      }
       const told = await isAccepted(db, me, chat)
       if (told && wire.online) wire.tell(chatState(chat, on))
     },

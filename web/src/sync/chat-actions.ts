@@ -1,5 +1,6 @@
 /** Actions of the user on whole chats: reading, settings, clearing. */
 import { isAccepted } from '../local/accepted'
+import { isGroup } from '../local/address'
 import { abilitiesOf } from '../local/conversation'
 import { newChat, setNow } from '../local/chat'
 import { readTo, updateChat } from '../local/chats'
@@ -27,9 +28,10 @@ export class ChatActions {
       const told =
         abilitiesOf(address, this.on.me).marks &&
         !blocked &&
-        (await isAccepted(this.on.db, this.on.me, address))
-      if (last && last.order > chat.readTo && told) {
-        const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
+        (isGroup(address, this.on.me) || (await isAccepted(this.on.db, this.on.me, address)))
+      const of = isGroup(address, this.on.me) ? last?.archive : last?.id
+      if (last && of && last.order > chat.readTo && told) {
+        const what = { type: 'marker' as const, of: [of], kind: 'displayed' as const }
         await this.on.queue(address, crypto.randomUUID(), what)
       }
     })

@@ -10,6 +10,7 @@ import type { Address, Message } from '../local/types'
 import { isBlank } from '../local/words'
 import { unquoted } from '../xmpp/quotation'
 import type { ReceivedMessage } from '../xmpp/received'
+import { requestName } from './keys'
 import { type First, firstOf, mayDiffer, twinsOf } from './same-id'
 
 /** A decrypted message, before it is stored. */
@@ -49,7 +50,7 @@ export class Decryption {
       const before = senders.get(from) ?? Promise.resolve()
       const opening = before.then(() => {
         const sent = incoming.resent ? undefined : incoming.at
-        return this.crypto.decrypt(from, envelope, incoming.resent || incoming.id, sent)
+        return this.crypto.decrypt(from, envelope, requestName(incoming), sent)
       })
       senders.set(from, opening)
       return opening
@@ -79,8 +80,10 @@ export class Decryption {
     )
   }
 
-  private async askAgain({ from, envelope, resent, id }: ReceivedMessage): Promise<boolean> {
-    return envelope?.payload !== undefined && this.crypto.askAgain(from, envelope.sender, resent || id)
+  private async askAgain(incoming: ReceivedMessage): Promise<boolean> {
+    const { from, envelope } = incoming
+    if (envelope?.payload === undefined && envelope?.extra === undefined) return false
+    return this.crypto.askAgain(from, envelope.sender, requestName(incoming))
   }
 
   /** Handles a message with a known id but another archive entry: it is another message, or a retry. */
@@ -126,8 +129,9 @@ export function keyOf({ chat, from, mine, id }: ReceivedMessage): string {
 /** The stored message that this one is sent again for. */
 export async function resentTarget(
   db: Database,
-  { chat, from, mine, resent }: ReceivedMessage
+  { chat, from, mine, resent, again }: ReceivedMessage
 ): Promise<Message | undefined> {
+  if (again) return db.messages.get(messageKey(again, from, mine, resent))
   if (!mine) return db.messages.get(messageKey(chat, from, mine, resent))
   return db.messages
     .where('id')

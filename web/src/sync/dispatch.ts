@@ -4,6 +4,7 @@
  */
 import type { Crypto } from '../crypto/crypto'
 import { valueOf } from '../local/by-address'
+import { isGroup } from '../local/address'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { archiveId, archiveTime, delayed } from '../xmpp/archived'
@@ -18,6 +19,8 @@ import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
 import type { Unhandled, Entry } from './unhandled'
 import { info } from './caps'
 import type { DeviceHistory } from './history'
+import type { GroupMessages } from './group-messages'
+import type { Groups } from './groups'
 import type { Keyless } from './keyless'
 import { DEVICE_LIST, devicesOf } from './keys'
 import type { Presences } from './presence'
@@ -38,6 +41,8 @@ export interface Handlers {
   history: DeviceHistory
   presences: Presences
   typing: Typing
+  groups: Groups
+  groupMessages: GroupMessages
   live: LiveState
   now(): Moment
   /** Stores a message once the session's place in the archive is known. Rejects if nothing can be stored. */
@@ -70,6 +75,7 @@ export class Dispatch {
       await this.event(attribute(stanza, 'from') || this.me, event.node, event.items)
       return
     }
+    if (isGroup(bare(attribute(stanza, 'from')), this.me) && (await this.group(stanza))) return
     const copy = carbon(stanza, this.me)
     // A message that falsely claims to be a carbon is a message of its sender, as it is in the archive
     const message = copy?.message ?? stanza
@@ -79,13 +85,25 @@ export class Dispatch {
     try {
       const incoming = read(message, this.me, id, entry.at)
       if (!incoming) return
+      const { group, chat, from } = incoming
       if (!incoming.mine && !incoming.error && incoming.state && delay === undefined)
-        this.to.typing.heard(incoming.from, incoming.state)
+        this.to.typing.heard(group ? `${chat}/${from}` : from, incoming.state)
     } catch (error) {
       await this.to.unhandled.put(entry, error)
       return
     }
     await this.to.message(entry)
+  }
+
+  /** What a group says to this device alone: refusals, receipts, invitations. False: it is a message. */
+  private async group(stanza: Xml): Promise<boolean> {
+    const type = attribute(stanza, 'type')
+    const group = bare(attribute(stanza, 'from'))
+    if (type === 'groupchat') return false
+    if (type === 'error') await this.to.groupMessages.refused(stanza)
+    else if (type === 'headline') await this.to.groupMessages.counted(group, stanza)
+    else void this.to.groups.again().catch(() => undefined)
+    return true
   }
 
   private async event(from: Address, node: string, items: Item[]): Promise<void> {

@@ -18,6 +18,12 @@ import { unavailable } from './caps'
 import { CatchUp } from './catchup'
 import { Dispatch } from './dispatch'
 import { Expiry } from './expiry'
+import { groupCalls } from './group-calls'
+import { GroupKeys } from './group-keys'
+import { GroupMarks } from './group-marks'
+import { GroupMessages } from './group-messages'
+import { GroupStanzas } from './group-stanzas'
+import { Groups } from './groups'
 import { DeviceHistory } from './history'
 import { Incoming } from './incoming'
 import { noteKeys } from './key-notices'
@@ -78,6 +84,7 @@ export class Engine implements Leading {
   private incoming!: Incoming
   private catchUp!: CatchUp
   private outbox!: Outbox
+  private groupMarks!: GroupMarks
   private history!: DeviceHistory
   private dispatch!: Dispatch
   private calls!: Calls
@@ -140,7 +147,9 @@ export class Engine implements Leading {
   private async build(): Promise<void> {
     const { db, me, deps, live, connection, keyBuffer, unhandled, roster, profiles, settings } = this
     const { now } = deps
-    const keys = new Keys(db, me, keyBuffer, connection, () => this.woken())
+    const groupKeys = new GroupKeys(connection, now)
+    const groups = new Groups(db, me, connection, now, (group) => groupKeys.forget(group))
+    const keys = new Keys(db, me, keyBuffer, connection, groupKeys, () => this.woken())
     const crypto = await deps.crypto(keyBuffer.database, me, keys)
     const resends = new Resends(db, me, crypto, now, () => this.woken())
     const history = new DeviceHistory(db, me, crypto, keyBuffer, connection, {
@@ -148,22 +157,34 @@ export class Engine implements Leading {
       name: deps.device,
       store: (...given) => this.merge(...given)
     })
-    const incoming = new Incoming(db, me, crypto, keyBuffer, {
-      now,
-      expiryTime: deps.expiryTime,
-      news: (messages) => deps.news(messages),
-      queued: () => this.woken(),
-      asked: (...question) => resends.asked(...question),
-      stranger: (address) => this.quietly(profiles.meet(address))
-    })
+    const incoming = new Incoming(
+      db,
+      me,
+      crypto,
+      keyBuffer,
+      {
+        now,
+        expiryTime: deps.expiryTime,
+        news: (messages) => deps.news(messages),
+        queued: () => this.woken(),
+        asked: (...question) => resends.asked(...question),
+        stranger: (address) => this.quietly(profiles.meet(address))
+      },
+      groups
+    )
     const catchUp = new CatchUp(db, me, connection, incoming, unhandled, now, (progress) =>
       this.live.change({ progress })
     )
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
     const settlement = new Settlement(db, me, now, () => this.quietly(this.session.settleContested()))
     const keyless = new Keyless(db, me, crypto, now, () => this.woken())
-    const stanzas = new OutgoingStanzas(db, me, crypto, connection, resends, settlement, keyless, now)
-    this.outbox = new Outbox(db, keyBuffer, connection, stanzas, settlement, now)
+    const groupStanzas = new GroupStanzas(db, me, crypto, groups, groupKeys, resends, settlement)
+    const stanzas = new OutgoingStanzas(
+      ...([db, me, crypto, connection, resends, settlement, keyless, groupStanzas, now] as const)
+    )
+    this.groupMarks = new GroupMarks(db, me, connection)
+    this.outbox = new Outbox(db, me, keyBuffer, connection, stanzas, settlement, this.groupMarks, now)
+    const groupMessages = new GroupMessages(db, groups, groupKeys, this.outbox, settlement)
     this.crypto = crypto
     this.history = history
     this.incoming = incoming
@@ -171,14 +192,16 @@ export class Engine implements Leading {
     const { presences, typing, presence, expiry, outbox } = this
     this.session = new SessionStart({
       ...{ db, me, connection, live, crypto, catchUp, outbox, roster, profiles, settings, history },
-      ...{ presence, presences, resends, expiry, setClock: () => this.setClock() }
+      ...{ presence, presences, resends, expiry, groups, setClock: () => this.setClock() }
     })
     this.dispatch = new Dispatch(db, me, connection, {
       ...{ crypto, keyless, unhandled, roster, profiles, settings, history, presences, typing, live, now },
+      ...{ groups, groupMessages },
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({
       ...{ db, me, wire: connection, live, keyBuffer, crypto, keys, roster, profiles, resends, history, now },
+      groups: groupCalls(me, connection, groups),
       older: (chat) => catchUp.older(chat),
       merge: async (records) => (await this.merge(records)).added,
       logOut: () => this.logOut()
@@ -193,6 +216,7 @@ export class Engine implements Leading {
     this.presence.stop()
     this.connection.stop()
     this.outbox.reset()
+    this.groupMarks.stop()
     clearTimeout(this.clockless)
     this.expiry.stop()
     this.history.stop()

@@ -110,7 +110,7 @@ export class Entering {
   }
 
   private async sendWithin(work: Work, entered: Entered): Promise<void> {
-    const { id, chat: address, text, forwarded, unstyled, draft } = entered
+    const { id, chat: address, text, forwarded, unstyled, draft, mentions, poll } = entered
     const reply = entered.reply && (await this.quotable(work, address, entered.reply))
     const key = messageKey(address, this.on.me, true, id)
     if ((await work.message(key)) || (await work.isSeen(key))) return
@@ -120,7 +120,9 @@ export class Entering {
     const content = {
       ...(reply && { reply }),
       ...(forwarded && { forwarded }),
-      ...(unstyled && { unstyled })
+      ...(unstyled && { unstyled }),
+      ...(mentions?.length && { mentions }),
+      ...(poll && { poll })
     }
     const what = { type: 'message' as const, text, ...content, ...(timer > 0 && { expires: timer }) }
     const seq = await this.on.queue(address, id, what)

@@ -35,7 +35,7 @@ export async function requeueFailed(
 
 /** Queues a message again that was not sent. The caller has to update the last message of the chat. */
 export async function requeue(work: Work, message: Message, now: Moment): Promise<void> {
-  const { text, reply, forwarded, unstyled, expires, chat, id } = message
+  const { text, reply, forwarded, unstyled, expires, chat, id, mentions, poll } = message
   const { outgoing } = work.db
   await outgoing
     .where('id')
@@ -48,6 +48,8 @@ export async function requeue(work: Work, message: Message, now: Moment): Promis
     ...(reply && { reply }),
     ...(forwarded && { forwarded }),
     ...(unstyled && { unstyled }),
+    ...(mentions && { mentions }),
+    ...(poll && { poll }),
     ...(timer > 0 && { expires: timer })
   }
   const seq = await outgoing.add({ to: chat, id, what: { type: 'message', text, ...content }, tries: 0 })

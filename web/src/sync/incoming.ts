@@ -4,6 +4,7 @@
  * them and the position in the archive are stored in one transaction.
  */
 import type { Crypto } from '../crypto/crypto'
+import { isGroup } from '../local/address'
 import type { Database } from '../local/database'
 import type { KeyBuffer } from '../local/key-buffer'
 import { chosenName } from '../local/names'
@@ -14,6 +15,7 @@ import { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { meet } from './contacts'
 import { Decryption } from './decryption'
+import type { Groups } from './groups'
 import { Storing } from './storing'
 
 export interface IncomingEvents {
@@ -25,7 +27,7 @@ export interface IncomingEvents {
   /** Something is waiting to be sent, such as a receipt. */
   queued(): void
   /** Somebody's device asks for a message of the user again. */
-  asked(from: Address, device: number, id: string, trusted: boolean): Promise<unknown>
+  asked(from: Address, device: number, id: string, trusted: boolean, group?: Address): Promise<unknown>
   /** Somebody unknown has written. */
   stranger(address: Address): void
 }
@@ -39,7 +41,8 @@ export class Incoming {
     private readonly me: Address,
     private readonly crypto: Crypto,
     private readonly keyBuffer: KeyBuffer,
-    private readonly events: IncomingEvents
+    private readonly events: IncomingEvents,
+    private readonly groups: Pick<Groups, 'told' | 'refresh'>
   ) {
     this.decryption = new Decryption(db, crypto)
   }
@@ -54,13 +57,20 @@ export class Incoming {
     const strangers = new Set<Address>()
     const written = new Set<Address>()
     const committed = await Work.run(this.db, async (work) => {
-      const store = new Storing(this.db, this.me, work, this.events.now(), this.events.expiryTime())
+      const store = new Storing(
+        this.db,
+        this.me,
+        work,
+        this.events.now(),
+        this.events.expiryTime(),
+        this.groups
+      )
       work.markAbsent(absent)
       await work.fetch([...new Set(all.flatMap((incoming) => this.referencedKeys(incoming)))])
       for (const one of ready) {
         const added = await store.take(one)
         if (added && isNews(added)) news.push(added)
-        if (added) strangers.add(added.chat)
+        if (added) this.met(added, strangers)
         if (added?.mine) written.add(added.chat)
       }
       await store.finish()
@@ -76,11 +86,13 @@ export class Incoming {
     committed()
     for (const { incoming, opened } of ready) {
       if (incoming.resend && opened?.type === 'keys') {
-        await this.events.asked(incoming.from, opened.device, incoming.resend, opened.trusted)
+        const group = incoming.again || undefined
+        await this.events.asked(incoming.from, opened.device, incoming.resend, opened.trusted, group)
       }
     }
     for (const address of written) this.crypto.retryRequests(address)
     for (const address of strangers) this.events.stranger(address)
+    void this.groups.refresh()
     if (news.length) this.events.news(news)
     this.events.queued()
   }
@@ -98,11 +110,10 @@ export class Incoming {
 
   /** The keys of the messages that a message may refer to. */
   private referencedKeys(incoming: ReceivedMessage): string[] {
-    const { chat, from, mine } = incoming
+    const { chat, from, mine, group } = incoming
     const own = [incoming.id, incoming.edits, incoming.retracts, incoming.resent].filter(Boolean)
-    const others = [incoming.received, incoming.displayed, incoming.reaction?.of, incoming.reply?.id].filter(
-      (id) => !!id
-    )
+    const all = [incoming.received, incoming.displayed, incoming.reaction?.of, incoming.reply?.id]
+    const others = group ? [] : all.filter((id) => !!id)
     return [
       ...own.map((id) => messageKey(chat, from, mine, id)),
       ...others.flatMap((id) => keysNamed(this.me, chat, id ?? ''))
@@ -118,6 +129,12 @@ export class Incoming {
       const name = await chosenName(this.db, this.me, address, nick)
       if (name && name !== contact.nick) await this.db.contacts.update(address, { nick: name })
     }
+  }
+
+  /** Whose name is shown: the other person of a chat, or the author in a group. */
+  private met({ chat, from, mine }: Message, all: Set<Address>): void {
+    if (!isGroup(chat, this.me)) all.add(chat)
+    else if (!mine && !from.startsWith(`${chat}/`)) all.add(from)
   }
 
   private async advance(all: ReceivedMessage[]): Promise<void> {

@@ -1,16 +1,20 @@
 /** Implements `KeyNetwork`: device lists and key bundles in personal nodes (XEP-0384 0.3). */
 import type { Bundle, Envelope, KeyNetwork } from '../crypto/crypto'
+import { isGroup } from '../local/address'
 import { isAccepted } from '../local/accepted'
+import { commonGroups } from '../local/members'
 import type { Database } from '../local/database'
 import type { KeyBuffer } from '../local/key-buffer'
 import type { Address } from '../local/types'
 import { base64 } from '@scure/base'
-import { fromBase64 } from '../local/bytes'
 import { type Item, itemsOf, publish } from '../xmpp/pubsub'
 import { keyTransport } from '../xmpp/composed'
+import type { ReceivedMessage } from '../xmpp/received'
 import type { Wire } from '../xmpp/wire'
 import { NS } from '../xmpp/ns'
-import { attribute, child, children, el, textOf } from '../xmpp/xml'
+import { attribute, children, el } from '../xmpp/xml'
+import { bundleIn } from './bundles'
+import type { GroupKeys } from './group-keys'
 
 export const DEVICE_LIST = `${NS.omemo}.devicelist`
 const BUNDLES = `${NS.omemo}.bundles:`
@@ -21,15 +25,27 @@ export class Keys implements KeyNetwork {
     private readonly me: Address,
     private readonly keyBuffer: KeyBuffer,
     private readonly wire: Wire,
+    private readonly groups: GroupKeys,
     private readonly queued: () => void
   ) {}
 
   async devices(account: Address): Promise<number[]> {
-    return devicesOf(await itemsOf(this.wire, account, DEVICE_LIST))
+    const found = devicesOf(await itemsOf(this.wire, account, DEVICE_LIST))
+    if (found.length) return found
+    // Strangers show their keys only to members of the same group
+    const [group] = await commonGroups(this.db, this.me, account)
+    return group === undefined ? [] : this.groups.devicesOf(group, account).catch(() => [])
   }
 
   async bundle(account: Address, device: number): Promise<Bundle | undefined> {
-    return bundleOf(await itemsOf(this.wire, account, `${BUNDLES}${device}`))
+    const found = bundleIn((await itemsOf(this.wire, account, `${BUNDLES}${device}`)).at(-1)?.payload)
+    if (found) return found
+    const [group] = await commonGroups(this.db, this.me, account)
+    if (group === undefined) return undefined
+    return this.groups.bundles(group, [[account, device]]).then(
+      ([one]) => one,
+      () => undefined
+    )
   }
 
   async publishDevices(ids: number[]): Promise<void> {
@@ -60,20 +76,23 @@ export class Keys implements KeyNetwork {
     await this.wire.send(keyTransport(to, envelope))
   }
 
-  accepted(account: Address): Promise<boolean> {
-    return isAccepted(this.db, this.me, account)
+  async accepted(account: Address): Promise<boolean> {
+    if (await isAccepted(this.db, this.me, account)) return true
+    if ((await this.db.contacts.get(account))?.blocked) return false
+    return (await commonGroups(this.db, this.me, account)).length > 0
   }
 
   /** Queues the request in the outbox, so that it survives a lost connection, and notes it with the message. */
   async askAgain(to: Address, device: number, messageId: string): Promise<void> {
-    const what = { type: 'resend' as const, of: messageId, device }
     const { messages, outgoing } = this.db
+    const { group, id } = named(messageId, this.me)
+    const what = { type: 'resend' as const, of: id, device, ...(group && { group }) }
     await this.db.transaction('rw', messages, outgoing, async () => {
       await outgoing.add({ to, id: crypto.randomUUID(), what, tries: 0 })
       await messages
         .where('id')
-        .equals(messageId)
-        .filter(({ chat, kind, mine, asked }) => chat === to && kind === 'unreadable' && !mine && !asked)
+        .equals(id)
+        .filter(({ from, kind, mine, asked }) => from === to && kind === 'unreadable' && !mine && !asked)
         .modify({ asked: true })
     })
     this.queued()
@@ -87,24 +106,14 @@ export function devicesOf(items: Item[]): number[] {
   return [...new Set(ids.filter((id) => Number.isInteger(id) && id > 0))]
 }
 
-function bundleOf(items: Item[]): Bundle | undefined {
-  const bundle = items.at(-1)?.payload
-  const signed = child(bundle, NS.omemo, 'signedPreKeyPublic')
-  if (!bundle || !signed) return undefined
-  try {
-    return {
-      identity: fromBase64(textOf(child(bundle, NS.omemo, 'identityKey'))),
-      signedPrekey: {
-        id: Number(attribute(signed, 'signedPreKeyId')),
-        key: fromBase64(textOf(signed)),
-        signature: fromBase64(textOf(child(bundle, NS.omemo, 'signedPreKeySignature')))
-      },
-      prekeys: children(child(bundle, NS.omemo, 'prekeys'), NS.omemo, 'preKeyPublic').map((one) => ({
-        id: Number(attribute(one, 'preKeyId')),
-        key: fromBase64(textOf(one))
-      }))
-    }
-  } catch {
-    return undefined
-  }
+/** By which a message is requested again: its id, for one of a group after the group's address. */
+export function requestName({ chat, group, again, resent, id }: ReceivedMessage): string {
+  const of = group ? chat : again
+  const name = resent || id
+  return of ? `${of} ${name}` : name
+}
+
+function named(name: string, me: Address): { group?: Address; id: string } {
+  const group = name.slice(0, Math.max(0, name.indexOf(' ')))
+  return group && isGroup(group, me) ? { group, id: name.slice(group.length + 1) } : { id: name }
 }

@@ -9,7 +9,7 @@ import { neverLeft, takeBack } from '../local/unsent'
 import type { Address, Message, SentChange } from '../local/types'
 import type { SendOptions } from './app'
 import { requeue, requeueChange } from './failed'
-import { sendPin, sendReaction, sendRetraction } from './message-changes'
+import { sendClose, sendPin, sendReaction, sendRetraction, sendVote } from './message-changes'
 import type { Queueing } from './queueing'
 
 /** A value that is no chat's draft, so that no draft is removed. */
@@ -84,6 +84,23 @@ export class MessageActions {
   async undoChange(key: string, kind: SentChange): Promise<void> {
     await this.on.write(async (work) => {
       await takeBack(work, this.on.me, key, kind)
+    })
+  }
+
+  async vote(key: string, chosen: string[]): Promise<void> {
+    await this.on.about(key, async (message, work) => {
+      const { poll } = message
+      if (!poll || message.closed) return
+      const options = poll.options
+        .filter(({ id }) => chosen.includes(id))
+        .slice(0, poll.several ? undefined : 1)
+      await sendVote(this.on, work, message, options)
+    })
+  }
+
+  async closePoll(key: string): Promise<void> {
+    await this.on.about(key, async (message, work) => {
+      if (message.mine && message.poll && !message.closed) await sendClose(this.on, work, message)
     })
   }
 

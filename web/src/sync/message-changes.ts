@@ -56,3 +56,23 @@ export async function sendPin(on: Queueing, work: Work, pinned: Message, until: 
     ...{ kind: 'notice', progress: 'sent', at, order: orderAt(at) }
   })
 }
+
+export async function sendVote(
+  on: Queueing,
+  work: Work,
+  poll: Message,
+  options: { id: string; text: string }[]
+): Promise<void> {
+  const text = `Vote: ${options.map((one) => one.text).join(', ') || 'none'}`
+  const ids = options.map(({ id }) => id)
+  const { chat, id: of, from } = poll
+  const { id } = await on.tell(work, chat, { type: 'vote', of, from, options: ids, text })
+  await on.change(work, poll, 'vote', { emojis: ids, id })
+}
+
+export async function sendClose(on: Queueing, work: Work, poll: Message): Promise<void> {
+  const { chat, id: of, from } = poll
+  const text = `Poll closed: ${poll.poll?.question ?? ''}`
+  const { id } = await on.tell(work, chat, { type: 'close', of, from, text })
+  await on.change(work, poll, 'close', { id })
+}

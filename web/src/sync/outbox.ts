@@ -3,11 +3,13 @@
  * for the devices known then, and removed when the server has acknowledged it. Each chat has a lane of its own, so that
  * chats do not block each other.
  */
+import { isGroup } from '../local/address'
 import type { Database } from '../local/database'
 import type { KeyBuffer } from '../local/key-buffer'
 import type { Address, Moment, Outgoing } from '../local/types'
 import type { Wire } from '../xmpp/wire'
 import type { OutgoingXml } from '../xmpp/xml'
+import type { GroupMarks } from './group-marks'
 import type { OutgoingStanzas } from './outgoing-stanzas'
 import type { Settlement } from './settlement'
 
@@ -21,6 +23,8 @@ interface Lane {
   sent: number
   working: boolean
   failures: number
+  /** It is to begin again with the first entry. */
+  restart?: boolean
   timer?: ReturnType<typeof setTimeout>
 }
 
@@ -30,10 +34,12 @@ export class Outbox {
   private holding = false
   constructor(
     private readonly db: Database,
+    private readonly me: Address,
     private readonly keyBuffer: KeyBuffer,
     private readonly wire: Wire,
     private readonly stanzas: OutgoingStanzas,
     private readonly settlement: Settlement,
+    private readonly groupMarks: Pick<GroupMarks, 'wake'>,
     private readonly now: () => Moment
   ) {}
 
@@ -51,9 +57,10 @@ export class Outbox {
   /** Something may be waiting. */
   async wake(): Promise<void> {
     if (!this.wire.online) return
+    if (!this.holding) this.groupMarks.wake().catch(() => undefined)
     for (const to of (await this.db.outgoing.orderBy('to').uniqueKeys()) as Address[]) {
       void this.work(to, 'messages')
-      if (!this.holding) void this.work(to, 'marks')
+      if (!this.holding && !isGroup(to, this.me)) void this.work(to, 'marks')
     }
   }
 
@@ -66,14 +73,25 @@ export class Outbox {
     lane.working = true
     try {
       for (;;) {
+        if (lane.restart) {
+          lane.restart = false
+          lane.sent = 0
+        }
         const rows = await this.next(to, kind, lane.sent)
         if (!rows.length || !this.wire.online || lanes !== this.lanes) return
         const prepared: { row: Outgoing; stanzas: OutgoingXml[] }[] = []
         let failure: { reason: unknown } | undefined
+        let number = await this.underWay(to, lane.sent)
+        let held = false
         for (const row of rows) {
           try {
             const before = row.made?.map((xml) => ({ xml }))
-            prepared.push({ row, stanzas: before ?? (await this.stanzas.prepare(row)) })
+            const stanzas = before ?? (await this.stanzas.prepare(row))
+            // The group may refuse what is under way, and this would overtake it
+            held = number !== undefined && row.number !== undefined && row.number !== number
+            if (held) break
+            number = row.number ?? number
+            prepared.push({ row, stanzas })
           } catch (reason) {
             failure = { reason }
             break
@@ -89,6 +107,7 @@ export class Outbox {
           if (stanzas.length && kept.has(row.seq)) this.transmit(row, stanzas)
         }
         if (failure) throw failure.reason
+        if (held) return
       }
     } catch {
       if (lanes !== this.lanes) return
@@ -98,7 +117,42 @@ export class Outbox {
       lane.timer = setTimeout(() => void this.work(to, kind), wait)
     } finally {
       lane.working = false
+      if (lane.restart && lanes === this.lanes) void this.work(to, kind)
     }
+  }
+
+  /** The number of a group's members for which messages are encrypted that it has not confirmed yet. */
+  private async underWay(to: Address, sent: number): Promise<number | undefined> {
+    if (!isGroup(to, this.me) || !sent) return undefined
+    const row = await this.db.outgoing
+      .where('[to+seq]')
+      .between([to, 0], [to, sent], true, true)
+      .filter((one) => one.number !== undefined)
+      .last()
+    return row?.number
+  }
+
+  /**
+   * A group has refused what was encrypted for other members than it has: all of that is encrypted again, and sent
+   * under the same ids. What the group has accepted nevertheless is acknowledged and not repeated.
+   */
+  async stale(to: Address, number: number): Promise<void> {
+    await this.db.outgoing
+      .where('to')
+      .equals(to)
+      .filter((row) => row.number !== undefined && row.number !== number)
+      .modify((row: Outgoing) => {
+        delete row.made
+        delete row.number
+      })
+    await this.again(to)
+  }
+
+  /** Sends what waits for somebody once more, from the first entry on. */
+  async again(to: Address): Promise<void> {
+    const lane = this.lanes.get(`messages ${to}`)
+    if (lane) lane.restart = true
+    await this.work(to, 'messages')
   }
 
   private async next(to: Address, kind: 'messages' | 'marks', after: number): Promise<Outgoing[]> {
@@ -126,7 +180,10 @@ export class Outbox {
       await outgoing.bulkUpdate(
         fresh.map(({ row, stanzas }) => ({
           key: row.seq ?? 0,
-          changes: { made: stanzas.map(({ xml }) => xml) }
+          changes: {
+            made: stanzas.map(({ xml }) => xml),
+            ...(row.number !== undefined && { number: row.number })
+          }
         }))
       )
       const all = prepared.map(({ row }) => row.seq ?? 0)

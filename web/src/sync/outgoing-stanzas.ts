@@ -1,5 +1,6 @@
 /** Builds the stanzas of outbox entries, encrypted for the devices known now. */
 import { type Crypto, NobodyCanRead } from '../crypto/crypto'
+import { isGroup } from '../local/address'
 import { abilitiesOf } from '../local/conversation'
 import type { Database } from '../local/database'
 import type { Address, Moment, Outgoing } from '../local/types'
@@ -14,6 +15,7 @@ import {
 } from '../xmpp/composed'
 import type { Wire } from '../xmpp/wire'
 import type { OutgoingXml } from '../xmpp/xml'
+import type { GroupStanzas } from './group-stanzas'
 import type { Keyless } from './keyless'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
@@ -28,6 +30,7 @@ export class OutgoingStanzas {
     private readonly resends: Resends,
     private readonly settlement: Settlement,
     private readonly keyless: Keyless,
+    private readonly groups: GroupStanzas,
     private readonly now: () => Moment
   ) {}
 
@@ -35,12 +38,16 @@ export class OutgoingStanzas {
   async prepare(one: Outgoing): Promise<OutgoingXml[]> {
     const { to, id, what } = one
     try {
+      if (isGroup(to, this.me))
+        return what.type === 'marker' ? [] : await this.groups.prepare(one as Outgoing & { what: Single })
       if (what.type === 'marker') {
         if (!(await this.db.contacts.get(to))?.blocked) return marks(to, what)
         // Blocked people do not learn what was read
         if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
         return []
       }
+      if (what.type === 'resent' && what.group)
+        return await this.groups.again(one, what.group, what.of, what.device)
       if (what.type === 'resent') return await this.again(one, what.of, what.device)
       if (what.type === 'resend') {
         const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
@@ -69,7 +76,10 @@ export class OutgoingStanzas {
         return []
       }
       const decision = await this.keyless.decide(to)
-      if (decision === 'unencrypted' && what.type === 'pin') {
+      if (
+        decision === 'unencrypted' &&
+        (what.type === 'pin' || what.type === 'vote' || what.type === 'close')
+      ) {
         // Other apps would not understand it, so there is no unencrypted form
         await this.settlement.failed(one, 'no-device')
         return []

@@ -16,6 +16,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { pinIn } from '../xmpp/sealed'
 import { answerIn, keyOf } from './decryption'
+import { inGroup } from './group-storing'
 import type { Receipts } from './receipts'
 import { named } from './same-id'
 
@@ -52,6 +53,11 @@ export class References {
 
   async retract(incoming: ReceivedMessage): Promise<void> {
     const { chat, from, mine, retracts } = incoming
+    if (incoming.group) {
+      const message = await inGroup(this.work, chat, retracts, from)
+      if (message) await this.change('retraction', message.key, incoming, {})
+      return
+    }
     const target = await this.meant(messageKey(chat, from, mine, retracts), incoming)
     await this.change('retraction', target, incoming, {})
     await this.work.flush()
@@ -162,6 +168,16 @@ export class References {
   async quote(incoming: ReceivedMessage, chat: Address, text: string): Promise<Reply | undefined> {
     const { reply } = incoming
     if (!reply) return undefined
+    if (incoming.group) {
+      const original = await inGroup(this.work, chat, reply.id)
+      if (!original) return { id: reply.id, from: reply.from, text, claimed: true }
+      const named: Reply = { id: original.id, from: original.from, text: original.text }
+      return original.kind === 'deleted'
+        ? withoutText(named)
+        : original.kind === 'text'
+          ? named
+          : { ...named, text }
+    }
     const authors = [reply.from, reply.from === this.me ? chat : this.me]
     for (const from of authors) {
       const key = await this.meant(messageKey(chat, from, from === this.me, reply.id), incoming)
@@ -180,6 +196,18 @@ export class References {
     const { chat, from, mine, reaction, reply } = incoming
     if (!reaction) return
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
+    if (incoming.group) {
+      const target = await inGroup(this.work, chat, reaction.of)
+      if (!target) return
+      if (mine) {
+        const order = orderOfEntry(incoming)
+        await placeChange(this.work, this.me, 'reaction', target.key, incoming.id, order)
+      }
+      if (!emojis) return
+      const content = { id: incoming.edits || incoming.id, emojis: emojisIn(emojis) }
+      await this.change('reaction', target.key, incoming, content, encrypted)
+      return
+    }
     if (mine && incoming.archive) {
       for (const key of keysNamed(this.me, chat, reaction.of)) {
         const target = await this.meant(key, incoming)

@@ -21,6 +21,8 @@ const REFUSED = 'refused '
 interface Refused {
   of: string
   device: number
+  /** The group that it was sent to. */
+  group?: Address
 }
 
 export class Resends {
@@ -34,17 +36,20 @@ export class Resends {
   ) {}
 
   /** A device asks for a message of the user again. */
-  async asked(from: Address, device: number, id: string, trusted: boolean): Promise<void> {
-    if (trusted) await this.queue(from, device, id)
-    else await this.refuse(from, device, id)
+  async asked(from: Address, device: number, id: string, trusted: boolean, group?: Address): Promise<void> {
+    if (trusted) await this.queue(from, device, id, group)
+    else await this.refuse(from, device, id, group)
   }
 
   /** Refuses a request of an untrusted device, which gets the message once it is trusted. */
-  async refuse(account: Address, device: number, of: string): Promise<void> {
-    if ((await contentSent(this.db, this.me, account, of)) === undefined) return
+  async refuse(account: Address, device: number, of: string, group?: Address): Promise<void> {
+    if ((await contentSent(this.db, this.me, account, of, group)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
       const others = await this.refused(account, { of, device })
-      await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MAX_REFUSED))
+      await this.db.setFact(
+        REFUSED + account,
+        [...others, { of, device, ...(group && { group }) }].slice(-MAX_REFUSED)
+      )
     })
   }
 
@@ -52,7 +57,7 @@ export class Resends {
   async trusted(account: Address): Promise<void> {
     const known = await this.crypto.fingerprints(account)
     for (const one of (await this.refused(account)).filter(({ device }) => mayRead(known, device))) {
-      if (await this.queue(account, one.device, one.of)) await this.forget(account, one)
+      if (await this.queue(account, one.device, one.of, one.group)) await this.forget(account, one)
     }
     if (await afterTrust(this.db, this.me, account, known, this.now())) this.queued()
   }
@@ -64,7 +69,7 @@ export class Resends {
   }
 
   /** False: the limit of the day is reached. */
-  private async queue(to: Address, device: number, id: string): Promise<boolean> {
+  private async queue(to: Address, device: number, id: string, group?: Address): Promise<boolean> {
     const name = `resent ${to}/${device}`
     const now = this.now()
     const may = await this.db.transaction('rw', this.db.facts, this.db.outgoing, async () => {
@@ -74,7 +79,7 @@ export class Resends {
       if (Object.keys(book.ids).length >= MESSAGES_A_DAY) return false
       if (times >= TIMES_EACH) return true
       await this.db.setFact(name, { since: book.since, ids: { ...book.ids, [id]: times + 1 } })
-      const what = { type: 'resent' as const, of: id, device }
+      const what = { type: 'resent' as const, of: id, device, ...(group && { group }) }
       await this.db.outgoing.add({ to, id: crypto.randomUUID(), what, tries: 0 })
       return true
     })

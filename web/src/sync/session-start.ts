@@ -10,6 +10,7 @@ import type { Entry } from './unhandled'
 import type { CatchUp } from './catchup'
 import type { Expiry } from './expiry'
 import type { DeviceHistory } from './history'
+import type { Groups } from './groups'
 import type { LiveState } from './live'
 import type { Outbox } from './outbox'
 import type { OwnPresence } from './own-presence'
@@ -36,6 +37,7 @@ export interface Beginners {
   presences: Presences
   resends: Resends
   expiry: Expiry
+  groups: Groups
   setClock(): Promise<void>
 }
 
@@ -100,6 +102,7 @@ export class SessionStart {
       quietly(this.of.outbox.wake())
       const contacts = Promise.allSettled([this.of.roster.load(), this.of.setClock()])
       await this.of.catchUp.run()
+      await this.of.groups.load()
       this.of.expiry.changed()
       const [roster] = await contacts
       if (session !== this.session || !this.of.connection.online) return

@@ -4,6 +4,7 @@
  */
 import { changeKey, placeChange } from '../local/changes'
 import { findLast, placeTimer } from '../local/chats'
+import { isGroup } from '../local/address'
 import type { Database } from '../local/database'
 import { move } from '../local/messages'
 import { resolve } from '../local/naming'
@@ -26,8 +27,11 @@ export class Settlement {
     private readonly onSettled: () => void
   ) {}
 
-  /** The server has acknowledged an entry. Entries that are acknowledged during a transaction share the next one. */
+  /**
+   * The server has acknowledged an entry. What was sent to a group is settled when it comes back in the group's order, or is
+   * refused. Entries that are acknowledged during a transaction share the next one. */
   acknowledged(one: Outgoing, at: Moment): Promise<void> {
+    if (isGroup(one.to, this.me)) return Promise.resolve()
     this.acknowledgedEntries.push({ one, at })
     this.settling ??= this.settleAll()
     return this.settling

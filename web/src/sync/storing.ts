@@ -11,10 +11,18 @@ import type { Address, Message, Moment } from '../local/types'
 import { isBlank } from '../local/words'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
+import { type Extra, extraOf } from '../local/mentions'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
+import { countMention, extraActs, moderate, notice } from './group-storing'
+import type { Groups } from './groups'
 import { endKeyless } from './keyless'
 import { Receipts } from './receipts'
 import { orderOfEntry, References } from './references'
+
+/** The name of a fact: a message of a group that can't be read and has no row, such as a reaction. */
+function brokenFact(from: Address, id: string): string {
+  return `broken ${from} ${id}`
+}
 
 export class Storing {
   private readonly receipts: Receipts
@@ -27,7 +35,8 @@ export class Storing {
     private readonly me: Address,
     private readonly work: Work,
     private readonly now: Moment,
-    private readonly expiryTime: Moment
+    private readonly expiryTime: Moment,
+    private readonly groups: Pick<Groups, 'told'>
   ) {
     this.receipts = new Receipts(db, me, work)
     this.references = new References(me, work, this.receipts, (message) => this.add(message), now, expiryTime)
@@ -39,8 +48,24 @@ export class Storing {
   }
 
   /** Returns the message if there is something new to show. */
-  async take({ incoming, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
+  async take(ready: Ready): Promise<Message | undefined> {
+    const { incoming, key, opened, known, asked = false, retry } = ready
     await this.work.keepAlive()
+    if (incoming.again && incoming.resent) {
+      const original = await this.original(incoming)
+      this.work.setSeen(key)
+      if (!original) return undefined
+      return this.take({ incoming: original, key: keyOf(original), opened, known: false })
+    }
+    if (incoming.change) {
+      await this.groups.told(incoming.chat, incoming.change.change, incoming.change.number)
+      await notice(incoming, (message) => this.add(message))
+      return undefined
+    }
+    if (incoming.moderated) {
+      await moderate(this.work, this.me, incoming)
+      return undefined
+    }
     if (retry !== undefined) this.work.setSeen(retry)
     if (incoming.error) {
       await this.receipts.bounced(incoming)
@@ -48,7 +73,7 @@ export class Storing {
     }
     if (incoming.envelope?.payload && !incoming.mine) await this.hasKeys(incoming)
     await this.references.marks(incoming)
-    if (incoming.mine && incoming.archive) await this.receipts.archived(incoming)
+    if (incoming.mine && (incoming.archive || incoming.group)) await this.receipts.archived(incoming)
     if (known && incoming.mine && incoming.archive && incoming.edits) {
       // Before `corrects` is asked: a known message is not decrypted again
       const target = await this.references.corrected(incoming)
@@ -60,17 +85,33 @@ export class Storing {
       return undefined
     }
     // Unreadable messages that would not appear by themselves; the encryption has requested them again
-    if (opened?.type === 'unreadable' && (incoming.edits || incoming.reaction || !incoming.envelope?.payload))
+    if (
+      opened?.type === 'unreadable' &&
+      (incoming.edits || incoming.reaction || !incoming.envelope?.payload)
+    ) {
+      const { group, chat, from, id, archive, at } = incoming
+      // Nothing is shown for it, but it may come again
+      if (group && opened.asked) await this.db.setFact(brokenFact(from, id), { chat, archive, at })
       return undefined
+    }
     const text = opened?.type === 'text' ? opened.text : incoming.text
     const encrypted = opened?.type === 'text' && opened.trusted
+    const extra = opened?.type === 'text' && opened.trusted ? extraOf(opened.extra) : {}
+    if (incoming.group && !known) {
+      const done = await extraActs(this.work, this.me, incoming, extra, this.now, (one) => this.add(one))
+      if (done) {
+        this.work.setSeen(key, incoming.archive)
+        return undefined
+      }
+    }
     let added: Message | undefined
     if (incoming.reaction) await this.references.react(incoming, text, encrypted)
     else if (incoming.method !== undefined && (await this.references.correctsUnreadable(incoming)))
       this.work.setSeen(key)
     else if (incoming.method === undefined && (await this.references.corrects(incoming, encrypted)))
       added = await this.references.edit(incoming, key, text, encrypted, known)
-    else added = await this.message(incoming, key, text, encrypted, opened, known, asked)
+    else added = await this.message(incoming, key, text, encrypted, opened, known, asked, extra)
+    if (added && incoming.group) await countMention(this.work, this.me, added)
     if (incoming.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(key, incoming.archive)
     }
@@ -91,7 +132,8 @@ export class Storing {
     encrypted: boolean,
     opened: Opened | undefined,
     known: boolean,
-    asked: boolean
+    asked: boolean,
+    extra: Extra
   ): Promise<Message | undefined> {
     const { archive, timer } = incoming
     const again = incoming.resent ? await resentTarget(this.db, incoming) : undefined
@@ -111,7 +153,12 @@ export class Storing {
       ...{ kind: 'text', text: '', progress: incoming.mine ? 'sent' : 'read', reactions: {}, encrypted },
       ...untrusted
     }
-    const setting = text === undefined && timer >= 0 && !incoming.envelope && incoming.method === undefined
+    const setting =
+      !incoming.group &&
+      text === undefined &&
+      timer >= 0 &&
+      !incoming.envelope &&
+      incoming.method === undefined
     if (known) {
       // The archive tells the position of a message of the user
       if (setting && incoming.mine && archive) await this.timer(base, timer)
@@ -151,10 +198,16 @@ export class Storing {
       text: rest,
       ...(reply && { reply }),
       ...(incoming.forwarded && { forwarded: true }),
+      ...(incoming.group && extra.mentions && { mentions: extra.mentions }),
+      ...(incoming.group && extra.poll && { poll: extra.poll }),
       ...(incoming.announcement && isServer(incoming.from, this.me) && { announcement: true }),
       ...(incoming.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
+    if (incoming.group) {
+      if (added && !incoming.mine && archive) await this.receipts.owe(added, archive)
+      return added
+    }
     const asks = added && !incoming.mine && incoming.wantsReceipt
     if (asks && (await this.isAccepted(chat))) await this.receipts.owe(added, id)
     return added
@@ -168,6 +221,21 @@ export class Storing {
     const before = await this.work.message(message.key)
     const fresh = await addMessage(this.work, this.me, message)
     return fresh || before?.kind === 'unreadable' || before?.standsIn ? message : undefined
+  }
+
+  /** The message of a group that is sent again: only if it was missing here. */
+  private async original(incoming: ReceivedMessage): Promise<ReceivedMessage | undefined> {
+    const { again: chat, from, mine, resent } = incoming
+    const missing = await this.work.message(messageKey(chat, from, mine, resent))
+    const fact = brokenFact(from, resent)
+    const place =
+      missing?.kind === 'unreadable'
+        ? { archive: missing.archive ?? '', at: missing.at }
+        : await this.db.fact<{ chat: Address; archive: string; at: Moment }>(fact)
+    if (!place || ('chat' in place && place.chat !== chat)) return undefined
+    if (!missing) await this.db.facts.delete(fact)
+    const { archive, at } = place
+    return { ...incoming, chat, group: true, again: '', resent: '', id: resent, archive, at }
   }
 
   /** Cached for each chat. */

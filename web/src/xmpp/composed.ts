@@ -24,6 +24,7 @@ export function plaintextOf(what: OutgoingContent): string | undefined {
   if (what.type === 'message') return quotation(what.reply) + what.text
   if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
   if (what.type === 'pin') return written(what)
+  if (what.type === 'vote' || what.type === 'close') return what.text
   return undefined
 }
 
@@ -98,7 +99,7 @@ function message(to: Address, id: string, ...content: OutgoingXml[]): OutgoingXm
   return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
 }
 
-function contentOf(what: Single, clear = false): OutgoingXml[] {
+export function contentOf(what: Single, clear = false): OutgoingXml[] {
   switch (what.type) {
     case 'message':
       return [
@@ -126,7 +127,9 @@ function contentOf(what: Single, clear = false): OutgoingXml[] {
     case 'timer':
       return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
     case 'resend':
-      return [el('resend', { xmlns: NS.kithResend, id: what.of })]
+      return [el('resend', { xmlns: NS.kithResend, id: what.of, group: what.group })]
+    case 'vote':
+    case 'close':
     case 'pin':
     case 'resent':
       return []
@@ -142,11 +145,11 @@ function repliesTo(reply: Reply): OutgoingXml[] {
 }
 
 /** The body of an unencrypted message. A reaction has none, since its own element says everything (XEP-0444). */
-function inClear(what: Single): OutgoingXml[] {
+export function inClear(what: Single): OutgoingXml[] {
   return what.type === 'message' ? [el('body', {}, plaintextOf(what) ?? '')] : []
 }
 
-function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
+export function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
   if (!envelope) return []
   // Other apps see keys without a payload, which they ignore
   if (what.type === 'pin' && envelope.payload) {

@@ -5,6 +5,13 @@ import { fromBase64 } from '../local/bytes'
 import { NS } from './ns'
 import { attribute, child, children, el, type OutgoingXml, textOf, type Xml } from './xml'
 
+/** What is encrypted beside the text; undefined: there is nothing. */
+export function extraOf({ extra }: Envelope): OutgoingXml | undefined {
+  return (
+    extra && el('sealed', { xmlns: NS.kithExtra, iv: base64.encode(extra.iv) }, base64.encode(extra.data))
+  )
+}
+
 export function encrypted({ sender, iv, keys, payload }: Envelope): OutgoingXml {
   const header = el(
     'header',
@@ -28,6 +35,16 @@ export function sealedIn(message: Xml): Uint8Array | undefined {
   }
 }
 
+function extraIn(message: Xml): Envelope['extra'] {
+  const element = child(message, NS.kithExtra, 'sealed')
+  if (!element) return undefined
+  try {
+    return { iv: fromBase64(attribute(element, 'iv')), data: fromBase64(textOf(element)) }
+  } catch {
+    return undefined
+  }
+}
+
 /** Undefined: there is none, or it is invalid. */
 export function envelopeOf(message: Xml): Envelope | undefined {
   const element = child(message, NS.omemo, 'encrypted')
@@ -35,6 +52,7 @@ export function envelopeOf(message: Xml): Envelope | undefined {
   if (!element || !header) return undefined
   try {
     const payload = child(element, NS.omemo, 'payload')
+    const extra = extraIn(message)
     return {
       sender: Number(attribute(header, 'sid')),
       iv: fromBase64(textOf(child(header, NS.omemo, 'iv'))),
@@ -43,7 +61,8 @@ export function envelopeOf(message: Xml): Envelope | undefined {
         prekey: ['true', '1'].includes(attribute(key, 'prekey')),
         data: fromBase64(textOf(key))
       })),
-      ...(payload && { payload: fromBase64(textOf(payload)) })
+      ...(payload && { payload: fromBase64(textOf(payload)) }),
+      ...(extra && { extra })
     }
   } catch {
     return undefined

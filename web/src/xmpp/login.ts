@@ -69,6 +69,7 @@ export async function authenticate(
       el('tag', {}, 'Kith'),
       el('enable', { xmlns: NS.carbons }),
       el('enable', { xmlns: NS.sm, resume: 'true' }),
+      el('groupchat', { xmlns: NS.groups }),
       !active && el('inactive', { xmlns: NS.csi })
     )
   )

@@ -1,9 +1,11 @@
 /** Parses the stanza of a message. */
 import type { Envelope } from '../crypto/crypto'
+import { isGroup } from '../local/address'
 import { secondsOf } from '../local/timer'
-import type { Address, Failure, Moment } from '../local/types'
+import type { Address, Failure, GroupChange, Moment } from '../local/types'
 import { bodyOf } from './body'
 import { envelopeOf, sealedIn } from './encrypted'
+import { authorOf, changeIn } from './groups'
 import { bare } from './jid'
 import { NS } from './ns'
 import { quoted } from './quotation'
@@ -17,8 +19,14 @@ const UNREACHABLE = ['remote-server-not-found', 'remote-server-timeout']
 export interface ReceivedMessage {
   from: Address
   mine: boolean
-  /** The other person of the chat. */
+  /** The other person of the chat, or the group. */
   chat: Address
+  /** It is from a group, which vouches for its author. */
+  group: boolean
+  /** A notice of the group, with the number of its members then. */
+  change: { change: GroupChange; number: number } | undefined
+  /** The group says that an admin has deleted the message with this id, and who. */
+  moderated: { id: string; by: Address } | undefined
   /** The origin id, else the stanza's id, else the archive id. */
   id: string
   /** The archive id; empty: it is not in the archive. */
@@ -55,17 +63,26 @@ export interface ReceivedMessage {
   nick: string
   resend: string
   resent: string
+  /** The group that the message belongs to that is requested or sent again; empty: none. */
+  again: Address
   /** In seconds; -1: not given. */
   timer: number
 }
 
-/** Parses a message. Undefined: messages of this type are not shown (groupchat, headline). */
+/** Parses a message. Undefined: messages of this type are not shown (headline, groupchat of rooms elsewhere). */
 export function read(message: Xml, me: Address, archive: string, at: Moment): ReceivedMessage | undefined {
-  const from = bare(attribute(message, 'from') || me)
+  const sender = attribute(message, 'from') || me
   const to = bare(attribute(message, 'to') || me)
   const type = attribute(message, 'type')
-  if (type === 'groupchat' || type === 'headline') return undefined
-  const mine = from === me
+  if (type === 'headline') return undefined
+  const group = type === 'groupchat'
+  // Private messages of occupants are not of the group, and would look as if they were
+  if (!group && type !== 'error' && isGroup(bare(sender), me)) return undefined
+  if (group && !isGroup(bare(sender), me)) return undefined
+  /** The group itself says something. */
+  const told = group && sender === bare(sender)
+  const from = group ? authorOf(message) : bare(sender)
+  const mine = from === me && !told
   const reply = child(message, NS.reply, 'reply')
   const plain = child(message, NS.reactions, 'reactions')
   const encrypted = child(message, NS.kithReaction, 'reaction')
@@ -75,11 +92,15 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   const body = bodyOf(message)
   const envelope = envelopeOf(message)
   const method = envelope || retracts ? undefined : unreadableMethod(message, body ? textOf(body) : '')
-  const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
+  const sealed = envelope && !envelope.payload && !envelope.extra ? sealedIn(message) : undefined
+  const again = child(message, NS.kithResend, 'resend') ?? child(message, NS.kithResend, 'resent')
   return {
     from,
     mine,
-    chat: mine ? to : from,
+    chat: group ? bare(sender) : mine ? to : from,
+    group,
+    change: told ? changeIn(message) : undefined,
+    moderated: told ? moderatedIn(message) : undefined,
     id: own || archive,
     archive,
     at,
@@ -90,7 +111,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
     sealed: sealed !== undefined,
     edits: attribute(child(message, NS.correct, 'replace'), 'id'),
-    retracts,
+    retracts: told ? '' : retracts,
     tombstone: child(message, NS.retract, 'retracted') !== undefined,
     reaction: encrypted
       ? { of: attribute(encrypted, 'id'), emojis: undefined }
@@ -98,20 +119,32 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
           of: attribute(plain, 'id'),
           emojis: children(plain, NS.reactions, 'reaction').map(textOf)
         },
-    reply: reply && { id: attribute(reply, 'id'), from: bare(attribute(reply, 'to')) },
+    reply: reply && {
+      id: attribute(reply, 'id'),
+      from: group || attribute(again, 'group') ? attribute(reply, 'to') : bare(attribute(reply, 'to'))
+    },
     quoted: quoted(message),
     forwarded: child(message, NS.kithForwarded, 'forwarded') !== undefined,
     announcement: child(message, NS.kithAnnouncement, 'announcement') !== undefined,
     unstyled: child(message, NS.styling, 'unstyled') !== undefined,
-    received: attribute(child(message, NS.receipts, 'received'), 'id'),
-    displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),
+    received: group ? '' : attribute(child(message, NS.receipts, 'received'), 'id'),
+    displayed: group ? '' : attribute(child(message, NS.markers, 'displayed'), 'id'),
     wantsReceipt: child(message, NS.receipts, 'request') !== undefined,
     state: elements(message).find((one) => one.namespace === NS.states)?.name ?? '',
     nick: textOf(child(message, NS.nick, 'nick')),
-    resend: attribute(child(message, NS.kithResend, 'resend'), 'id'),
-    resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
+    resend: group ? '' : attribute(child(message, NS.kithResend, 'resend'), 'id'),
+    resent: group ? '' : attribute(child(message, NS.kithResend, 'resent'), 'id'),
+    again: group ? '' : bare(attribute(again, 'group')),
     timer
   }
+}
+
+/** A message that an admin has deleted for everybody (XEP-0425), as the group tells. */
+function moderatedIn(message: Xml): ReceivedMessage['moderated'] {
+  const retract = child(message, NS.retract, 'retract')
+  const moderated = child(retract, NS.moderate, 'moderated')
+  if (!retract || !moderated) return undefined
+  return { id: attribute(retract, 'id'), by: attribute(moderated, 'by') }
 }
 
 /** Why a message came back (RFC 6120 §8.3). */

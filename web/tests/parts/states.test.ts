@@ -198,7 +198,7 @@ describe('a person is said to be there only while they are', () => {
 
   test('each state has its place in the table', () => {
     expect(Object.keys(PRESENCE).sort()).toEqual(
-      ['away', 'nothing', 'notes', 'online', 'seen', 'server', 'typing'].sort()
+      ['away', 'group', 'nothing', 'notes', 'online', 'seen', 'server', 'typing'].sort()
     )
   })
 })

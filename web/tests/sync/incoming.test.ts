@@ -8,7 +8,7 @@ import { messageKey, orderWaiting } from '../../src/local/order'
 import { Incoming } from '../../src/sync/incoming'
 import { read } from '../../src/xmpp/received'
 import { parse } from '../../src/xmpp/xml'
-import { Sealed } from './sealed'
+import { NO_GROUPS, Sealed } from './sealed'
 
 const ADA = 'ada@example.org'
 const BEN = 'ben@example.org'
@@ -17,14 +17,21 @@ const ARCHIVED = '18bcfe56800a0001'
 test('of a timer whose acknowledgement was lost, the archive tells when it was set', async () => {
   const db = new Database('incoming')
   const keyBuffer = new KeyBuffer(db)
-  const incoming = new Incoming(db, ADA, new Sealed(keyBuffer.database, ADA, {} as never), keyBuffer, {
-    now: Date.now,
-    expiryTime: Date.now,
-    news: () => undefined,
-    queued: () => undefined,
-    asked: async () => undefined,
-    stranger: () => undefined
-  })
+  const incoming = new Incoming(
+    db,
+    ADA,
+    new Sealed(keyBuffer.database, ADA, {} as never),
+    keyBuffer,
+    {
+      now: Date.now,
+      expiryTime: Date.now,
+      news: () => undefined,
+      queued: () => undefined,
+      asked: async () => undefined,
+      stranger: () => undefined
+    },
+    NO_GROUPS
+  )
   await db.contacts.put({ ...newContact(BEN), inRoster: true })
   const seq = await db.outgoing.add({
     to: BEN,

@@ -9,7 +9,7 @@ import type { Message } from '../../src/local/types'
 import { Incoming } from '../../src/sync/incoming'
 import { read } from '../../src/xmpp/received'
 import { parse } from '../../src/xmpp/xml'
-import { Sealed } from './sealed'
+import { NO_GROUPS, Sealed } from './sealed'
 
 export const ADA = 'ada@example.org'
 export const BEN = 'ben@example.org'
@@ -32,7 +32,8 @@ export class Reader {
       queued: () => undefined,
       asked: async () => undefined,
       stranger: () => undefined
-    }
+    },
+    NO_GROUPS
   )
 
   /** A message of Ben's in the clear: `place` in the archive, its id, and what is in it. */

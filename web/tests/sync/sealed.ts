@@ -14,6 +14,9 @@ import {
 import type { Database } from '../../src/local/database'
 import type { Address } from '../../src/local/types'
 
+/** For tests without groups. */
+export const NO_GROUPS = { told: async () => undefined, refresh: async () => undefined }
+
 let devices = 0
 const enc = (text: string) => new TextEncoder().encode(text)
 const dec = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -50,8 +53,18 @@ export class Sealed implements Crypto {
     return this.seal([...theirs, ...mine], text)
   }
 
-  async encryptFor(_: Address, device: number, text: string): Promise<Envelope> {
-    return this.seal([device], text)
+  async encryptForAll(
+    devices: ReadonlyMap<Address, number[]>,
+    text: string,
+    extra: string | undefined
+  ): Promise<Envelope> {
+    const others = [...devices].filter(([account]) => account !== this.me)
+    if (others.length && !others.some(([, ids]) => ids.length)) throw new NobodyCanRead()
+    return { ...(await this.seal([...devices.values()].flat(), text)), ...sealedExtra(extra) }
+  }
+
+  async encryptFor(_: Address, device: number, text: string, extra?: string): Promise<Envelope> {
+    return { ...(await this.seal([device], text)), ...sealedExtra(extra) }
   }
 
   async decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened> {
@@ -68,9 +81,11 @@ export class Sealed implements Crypto {
     // Opened, but never stored
     if (known && !(await this.db.keys.get(opening))) return { type: 'again' }
     await this.db.keys.put({ path, value: true })
-    if (!envelope.payload) return { type: 'keys', device: envelope.sender, trusted: true }
+    if (!envelope.payload && !envelope.extra) return { type: 'keys', device: envelope.sender, trusted: true }
     await this.db.keys.put({ path: opening, value: true })
-    return { type: 'text', text: dec(envelope.payload), device: envelope.sender, trusted: true, opening }
+    const more = envelope.extra && { extra: dec(envelope.extra.data) }
+    const text = envelope.payload ? dec(envelope.payload) : ''
+    return { type: 'text', text, ...more, device: envelope.sender, trusted: true, opening }
   }
 
   async askAgain(from: Address, device: number, messageId: string): Promise<boolean> {
@@ -161,4 +176,8 @@ export class Sealed implements Crypto {
       payload: enc(text)
     }
   }
+}
+
+function sealedExtra(extra: string | undefined): Pick<Envelope, 'extra'> {
+  return extra === undefined ? {} : { extra: { iv: enc('iv of extra!'), data: enc(extra) } }
 }

@@ -1,0 +1,144 @@
+/** Stores what is only in groups, within one transaction: notices, votes, pins, and deletions by admins. */
+import { addChange, changeKey } from '../local/changes'
+import { updateChat } from '../local/chats'
+import { isArchiveId, messageKey, timeOf } from '../local/order'
+import type { Extra } from '../local/mentions'
+import { resolve } from '../local/naming'
+import type { Address, Change, Message, Moment } from '../local/types'
+import type { Work } from '../local/work'
+import type { ReceivedMessage } from '../xmpp/received'
+import { LONGEST_PIN } from '../xmpp/sealed'
+
+/**
+ * The message of a group with an id: one that the group has given it, or that its author has. `author`: who has to have
+ * written it; undefined: anybody.
+ */
+export async function inGroup(
+  work: Work,
+  chat: Address,
+  id: string,
+  author?: Address
+): Promise<Message | undefined> {
+  if (!id) return undefined
+  await work.flush()
+  const found = isArchiveId(id)
+    ? await work.db.messages
+        .where('[chat+at+order]')
+        .equals([chat, timeOf(id), id])
+        .toArray()
+    : []
+  if (!found.length) {
+    const named = await work.db.messages.where('id').equals(id).toArray()
+    found.push(...named.filter((one) => one.chat === chat))
+  }
+  if (!found.length && author !== undefined) {
+    const key = await resolve(work, messageKey(chat, author, false, id))
+    const meant = await work.message(key)
+    if (meant) found.push(meant)
+  }
+  const one = found.find((message) => author === undefined || message.from === author)
+  return one && work.message(one.key)
+}
+
+/** An admin has deleted a message for everybody. */
+export async function moderate(work: Work, me: Address, incoming: ReceivedMessage): Promise<void> {
+  const { chat, moderated } = incoming
+  const message = moderated && (await inGroup(work, chat, moderated.id))
+  if (!message || message.kind === 'deleted') return
+  const change: Change = {
+    ...{ key: changeKey('retraction', message.key, message.from), target: message.key, kind: 'retraction' },
+    ...{ from: message.from, order: incoming.archive || message.order, encrypted: false }
+  }
+  await addChange(work, me, change)
+  const after = await work.message(message.key)
+  if (after) work.setMessage({ ...after, deletedBy: chat })
+}
+
+/** Whether it was a vote, the end of a poll, or a pin, which are no messages of their own. */
+export async function extraActs(
+  work: Work,
+  me: Address,
+  incoming: ReceivedMessage,
+  extra: Extra,
+  now: Moment,
+  add: (message: Message) => Promise<Message | undefined>
+): Promise<boolean> {
+  const { chat, from, mine, id, at } = incoming
+  const order = incoming.archive
+  const store = async (
+    kind: Change['kind'],
+    target: Message,
+    content: Partial<Pick<Change, 'emojis' | 'until' | 'id'>>
+  ) => {
+    const key = changeKey(kind, target.key, from)
+    return addChange(work, me, { key, target: target.key, kind, from, order, encrypted: true, ...content })
+  }
+  if (extra.vote) {
+    const poll = await inGroup(work, chat, extra.vote.of)
+    const known = new Set(poll?.poll?.options.map((option) => option.id))
+    const options = extra.vote.options.filter((one) => known.has(one)).slice(0, poll?.poll?.several ? 32 : 1)
+    if (poll?.poll && !poll.closed) await store('vote', poll, { emojis: options, id })
+    return true
+  }
+  if (extra.close) {
+    const poll = await inGroup(work, chat, extra.close.of, from)
+    if (poll?.poll) await store('close', poll, { id })
+    return true
+  }
+  if (!extra.pin) return false
+  const target = await inGroup(work, chat, extra.pin.id, extra.pin.from)
+  if (!target) return true
+  const until = Math.min(extra.pin.until, at + LONGEST_PIN)
+  const before = target.pinned ?? 0
+  await store('pin', target, { until, id })
+  if (until > now && before <= now) {
+    const base = {
+      chat,
+      at,
+      order,
+      from,
+      mine,
+      id: `pin-${id}`,
+      kind: 'notice' as const,
+      text: `pinned ${from}`
+    }
+    const key = messageKey(chat, from, mine, base.id)
+    await add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
+  }
+  return true
+}
+
+/** A notice of the group is a row of the conversation. */
+export async function notice(
+  incoming: ReceivedMessage,
+  add: (message: Message) => Promise<Message | undefined>
+): Promise<void> {
+  const { chat, archive, at, change } = incoming
+  if (!change || !archive || !worthTelling(change.change)) return
+  const { by } = change.change
+  await add({
+    ...{ key: messageKey(chat, chat, false, archive), chat, at, order: archive, archive, id: archive },
+    ...{ from: by || chat, mine: false, kind: 'notice', text: 'group', change: change.change },
+    ...{ progress: 'read', reactions: {}, encrypted: true }
+  })
+}
+
+/** A new nickname alone is not worth a line. */
+function worthTelling({
+  members,
+  name,
+  description,
+  asks,
+  what
+}: NonNullable<ReceivedMessage['change']>['change']) {
+  const moved = members.some((one) => one.affiliation !== one.was)
+  return moved || name !== undefined || description !== undefined || asks !== undefined || what !== undefined
+}
+
+/** A message of somebody mentions me, or everybody. */
+export async function countMention(work: Work, me: Address, added: Message): Promise<void> {
+  const meant = added.mentions?.some(({ jid }) => jid === '' || jid === me)
+  const chat = await work.chat(added.chat)
+  if (added.mine || !meant || added.order <= chat.readTo) return
+  await updateChat(work, added.chat, { mentions: (chat.mentions ?? 0) + 1 })
+}

@@ -122,6 +122,7 @@ async def test_a_new_affiliation_is_shown_in_presence_or_in_a_message(there: The
         ("ada", "", "bad-request"),
         ("ada", "<item jid='@@' affiliation='member'/>", "jid-malformed"),
         ("ada", f"<item jid='nobody@{DOMAIN}' affiliation='member'/>", "item-not-found"),
+        ("ada", f"<item jid='{GROUP}' affiliation='member'/>", "item-not-found"),
         ("ada", "<item nick='ada' affiliation='outcast'/>", "conflict"),
         ("ada", "<item nick='ada' affiliation='admin'/>", "conflict"),
         ("ada", role("ada", "participant"), "not-allowed"),

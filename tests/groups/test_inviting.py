@@ -69,6 +69,7 @@ async def test_an_invitation_to_a_group_of_members_makes_a_member(there: There) 
         ("@@", "jid-malformed"),
         (DOMAIN, "jid-malformed"),
         (f"nobody@{DOMAIN}", "item-not-found"),
+        (GROUP, "item-not-found"),
     ],
 )
 async def test_an_invitation_to_nobody_is_refused(there: There, to: str, condition: str) -> None:

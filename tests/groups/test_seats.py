@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from kith.core.actors import sm
 from kith.core.actors.account import Session
+from kith.groups.group import Group
 from kith.groups.seats import Seats
 from kith.groups.service import GroupService
 from tests.groups.test_entering import items, names, trio
@@ -15,6 +17,14 @@ from tests.parts import DOMAIN
 
 def resumable(session: Session) -> None:
     session.sm = sm.Unacknowledged("token-" + session.full, 1000, 1_000_000)
+
+
+async def loaded(there: There) -> Group:
+    """The group, once sessions from before the restart are in it again."""
+    async with asyncio.timeout(10):
+        while (group := there.node.get(GroupService).groups.get(GROUP)) is None or len(group.occupants) < 2:
+            await asyncio.sleep(0.01)
+    return group
 
 
 async def test_who_can_resume_is_still_there_after_a_restart(tmp_path: Path) -> None:
@@ -27,11 +37,9 @@ async def test_who_can_resume_is_still_there_after_a_restart(tmp_path: Path) -> 
             resumable(session)
             session.sink, session.lost_at = None, there.node.clock.steady()
     async with groups(tmp_path) as there:
-        await there.room.settle()
+        group = await loaded(there)
         again = [there.node.accounts.sessions(f"{name}@{DOMAIN}") for name in ("ada", "ben", "cyd")]
         assert [len(sessions) for sessions in again] == [1, 1, 0]
-        group = there.node.get(GroupService).groups.get(GROUP)
-        assert group is not None
         assert sorted(occupant.nick for occupant in group.occupants) == ["ada", "ben"]
         dan = await there.person("dan/phone")
         seen = await there.enter(dan, "dan")

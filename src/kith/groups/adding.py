@@ -22,6 +22,11 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 
 
+def is_person(jid: JID, group: Group) -> bool:
+    """Whether an address can be that of a member: not a server, and not another group."""
+    return bool(jid.local) and jid.domain != group.address.domain
+
+
 class Adding(Feature):
     """Makes members of accounts, as their privacy settings allow."""
 
@@ -44,6 +49,8 @@ class Adding(Feature):
         """
         if author is None:
             raise StanzaError("forbidden", "only members add people")
+        if not is_person(jid, group):
+            raise StanzaError("item-not-found", "only people are members")
         before = group.members.affiliation(jid.bare)
         check_may_change(group, author, jid.bare, before, Affiliation.MEMBER)
         account = await self._accounts.id_of(jid)

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from kith.base.domain import Domain
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.groups.adding import Adding
+from kith.groups.adding import Adding, is_person
 from kith.groups.changes import Changes
 from kith.groups.group import Group
 from kith.groups.members import AFFILIATIONS, Affiliation, Member
@@ -157,6 +157,8 @@ class Administration:
         before = was.affiliation if was is not None else Affiliation.NONE
         if not jid.local and affiliation > Affiliation.NONE:
             raise StanzaError("jid-malformed", "a whole server can only be banned")
+        if affiliation > Affiliation.NONE and not is_person(jid, group):
+            raise StanzaError("item-not-found", "only people are members")
         if before is affiliation and jid.bare == author.bare and "nick" in item.attrib:
             pass  # everybody chooses their own nickname
         else:

@@ -18,7 +18,7 @@ from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature
 from kith.core.routing.post import Post
 from kith.core.routing.router import Router
-from kith.groups.adding import Adding
+from kith.groups.adding import Adding, is_person
 from kith.groups.config import ADMINS
 from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
@@ -101,6 +101,8 @@ class Inviting(Feature):
 
     async def _check(self, group: Group, author: Author, guest: JID) -> None:
         """Whether somebody may invite a guest. Raises StanzaError."""
+        if not is_person(guest, group):
+            raise StanzaError("item-not-found", "only people are guests")
         if group.members.affiliation(guest.bare) is Affiliation.OUTCAST:
             raise StanzaError("not-allowed", "this person is banned from the group")
         if group.config.invite == ADMINS and author.affiliation < Affiliation.ADMIN:

@@ -7,7 +7,8 @@ import pytest
 from kith.core.actors.account import Session
 from kith.groups.members import Affiliation
 from kith.groups.service import GroupService
-from tests.groups.test_entering import trio
+from kith.wire.stanza import Stanza
+from tests.groups.test_entering import Nowhere, trio
 from tests.groups.there import GROUP, USER, There, conditions
 from tests.parts import DOMAIN
 
@@ -75,6 +76,23 @@ async def test_an_invitation_to_a_group_of_members_makes_a_member(there: There) 
 async def test_an_invitation_to_nobody_is_refused(there: There, to: str, condition: str) -> None:
     ada, _, _ = await trio(there)
     assert await invite(there, ada, to) == [condition]
+
+
+async def test_a_member_of_another_server_is_invited_when_added(there: There) -> None:
+    ada, _, _ = await trio(there, membersonly="1")
+    sent: list[Stanza] = []
+    nowhere = Nowhere()
+    nowhere.receive = lambda stanza, sender, to: sent.append(stanza)  # type: ignore[method-assign]
+    there.node.hosts.remote = nowhere  # type: ignore[assignment]
+    await there.affiliate(ada, {"eve@other.example": "member"})
+    (invitation,) = sent
+    assert invitation.attrs["to"] == "eve@other.example"
+    assert f"<invite from='ada@{DOMAIN}'/>".encode() in invitation.inner
+    sent.clear()
+    assert await invite(there, ada, "fay@other.example") == []
+    assert len(sent) == 1
+    await there.affiliate(ada, {"eve@other.example": "admin"})
+    assert len(sent) == 1
 
 
 async def test_who_is_banned_is_not_invited(there: There) -> None:

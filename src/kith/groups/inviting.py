@@ -7,11 +7,13 @@ themselves wants of that decides `kith.groups.adding`. Invitations that people s
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.domain import Domain
+from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import LATER, Work
 from kith.core.actors.sender import Sender
@@ -51,6 +53,7 @@ class Inviting(Feature):
         accounts: Accounts,
         router: Router,
         post: Post,
+        tasks: Tasks,
         adding: Adding,
         groups: GroupService,
     ) -> None:
@@ -58,10 +61,38 @@ class Inviting(Feature):
         self._accounts = accounts
         self._router = router
         self._post = post
+        self._tasks = tasks
         self._adding = adding
         self._groups = groups
         self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()  # by group and guest: who has invited
+        self._guests: set[str] = set()  # those for whom an invitation is being sent already
         groups.to_group[USER] = self._handle
+        groups.changes.listeners.append(self._added)
+
+    def _added(self, group: Group, new: Sequence[Member], before: Sequence[Member]) -> None:
+        """Invites new members who would not notice that they are (XEP-0045 §9.5).
+
+        People of other servers have no bookmark of the group, and those who did not let themselves be added
+        have none either. Others need no invitation.
+        """
+        for member, was in zip(new, before, strict=True):
+            joins = member.affiliation >= Affiliation.MEMBER > was.affiliation
+            told = member.by == member.jid or member.jid in self._guests
+            if joins and not told and (member.pending or not member.account):
+                self._tasks.spawn(self._invite_member(group, member))
+
+    async def _invite_member(self, group: Group, member: Member) -> None:
+        guest = parse_jid(member.jid)
+        if member.account and not await self._adding.may_invite(member.by, guest):
+            return
+        by = group.members.get(member.by)
+        inviter = str(group.at(by.nick)) if group.config.anonymous and by is not None else member.by
+        user = Element(USER)
+        SubElement(user, _INVITE, {"from": inviter})
+        if group.config.password:
+            SubElement(user, _PASSWORD).text = group.config.password
+        with contextlib.suppress(StanzaError):  # who refuses invitations needs none
+            await self._send(group, guest, user)
 
     def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
         if sender.committing:
@@ -92,7 +123,11 @@ class Inviting(Feature):
                 new[guest.bare] = await self._adding.member(group, author, guest.to_bare(), taken)
         self._groups.administration.check_limits(group, new)
         if new:
-            await self._groups.changes.members(group, author.bare, list(new.values()), author.nick)
+            self._guests |= new.keys()
+            try:
+                await self._groups.changes.members(group, author.bare, list(new.values()), author.nick)
+            finally:
+                self._guests -= new.keys()
         for guest, invite in guests:
             if self._domain.holds(guest) and not await self._adding.may_invite(author.bare, guest):
                 continue  # who is blocked does not learn of it

@@ -12,6 +12,7 @@ from kith.client import (
     GroupChanged,
     Message,
     MessageChanged,
+    NotChangeable,
     NotSendable,
     Refused,
     State,
@@ -194,3 +195,53 @@ async def test_the_author_learns_who_has_received_and_read_a_message(people: Peo
     assert found[ben.jid].read is not None
     assert found[cyd.jid].read is None
     assert found[cyd.jid].delivered is not None
+
+
+async def test_who_is_invited_gets_nothing_before_they_accept(people: People) -> None:
+    ada = await people.open(people.account("ada"))
+    ben = await people.open(people.account("ben"), auto_accept=False)
+    await ben.block(ada.jid)
+    group = (await ada.make_group("Tea", [ben.jid])).jid
+    member = ada.group(group).member(ben.jid)
+    assert member is not None
+    assert member.invited
+    await ben.unblock(ada.jid)
+    events = ben.events()
+    ada._invite(ada.group(group), [ben.jid])
+    assert (await event(events, GroupChanged)).group == group
+    assert ben.group(group).invited
+    assert not ben.chat(group).accepted
+    with pytest.raises(NotSendable):
+        await ben.send(group, "not yet")
+    await ada.send(group, "before")
+    assert (await ben.join_group(group)).belongs
+    await until(lambda: ada.group(group).member(ben.jid).belongs)  # type: ignore[union-attr]
+    await ada.send(group, "after")
+    assert [message.body for message in await receive(ben)] == ["after"]
+    notices = [message.change for message in ada.history(group) if message.change is not None]
+    assert [(one.was, one.now) for one in notices[-1].members] == [(Affiliation.NONE, Affiliation.MEMBER)]
+
+
+async def test_nothing_is_said_about_a_notice(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    notice = ben.history(group)[-1]
+    assert notice.change is not None
+    with pytest.raises(NotChangeable):
+        await notice.react("👍")
+    with pytest.raises(NotChangeable):
+        await notice.delete()
+    with pytest.raises(NotSendable):
+        await ben.send(group, "to a notice", reply_to=notice)
+    await ada.send(group, "a text")
+    assert [message.body for message in await receive(ben)] == ["a text"]
+
+
+async def test_admins_delete_what_others_have_written(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    sent = await ben.send(group, "something rude", wait=State.SENT)
+    (got,), (seen,) = await receive(ada), await receive(cyd)
+    with pytest.raises(NotChangeable):
+        await seen.delete()
+    await got.delete()
+    await until(lambda: cyd.history(group)[-1].deleted)
+    await until(lambda: ben.find(group, sent.id).deleted)  # type: ignore[union-attr]

@@ -47,6 +47,8 @@ class Changing(Writing):
         Refused.
         """
         target = self._history.get(message.row)
+        if target.change is not None:
+            raise NotChangeable("A notice can't be deleted.")
         if target.group and target.author != self.jid:
             return await self._moderate(target)
         target = self._changeable(message)
@@ -62,7 +64,7 @@ class Changing(Writing):
         what `send` raises.
         """
         target = self._history.get(message.row)
-        if target.deleted or target.error:
+        if target.deleted or target.error or target.change is not None:
             raise NotChangeable("There is no message to react to.")
         for one in emojis:
             if not is_emoji(one):
@@ -94,7 +96,7 @@ class Changing(Writing):
     def _changeable(self, message: Message) -> Message:
         """The message as it is now. Raises NotChangeable."""
         target = self._history.get(message.row)
-        if target.incoming:
+        if target.incoming or target.change is not None:
             raise NotChangeable("Only your own messages can be changed.")
         if target.deleted:
             raise NotChangeable("The message was deleted.")

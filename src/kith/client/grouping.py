@@ -17,6 +17,9 @@ from kith.client.lifecycle import Lifecycle
 from kith.client.message import Message
 from kith.client.stanzas import parse_time
 
+#: How many people one message invites at most.
+_MOST_INVITED = 20
+
 
 class Grouping(Lifecycle):
     """Groups are on the server, so all devices of an account are in the same."""
@@ -43,7 +46,8 @@ class Grouping(Lifecycle):
         """
         self._require_groups()
         sendable.check_characters(name + description)
-        request = wire.people("create", [bare(member) for member in members], id=secrets.token_hex(16))
+        members = [bare(member) for member in members]
+        request = wire.people("create", members, id=secrets.token_hex(16))
         _set_texts(request, name, description or None)
         if settings:
             request.append(wire.settings_element(settings))
@@ -53,7 +57,7 @@ class Grouping(Lifecycle):
         if not self._group_sync.is_group(jid):
             raise Refused("The group could not be made: the answer of the server names no group.", {})
         self._groups.list_group(jid, name)
-        return await self._updated(jid)
+        return self._invite(await self._updated(jid), members)
 
     async def add_members(self, group: str, *people: str) -> dict[str, str]:
         """Adds people to a group. Returns those who could not be added, with the condition of each error.
@@ -61,9 +65,10 @@ class Grouping(Lifecycle):
         Raises NotOnline, Refused, InvalidAddress.
         """
         self._require_groups()
-        request = wire.people("add", [bare(one) for one in people])
+        people = tuple(bare(one) for one in people)
+        request = wire.people("add", people)
         found = await self._ask("set", bare(group), request, "Nobody could be added")
-        await self._updated(bare(group))
+        self._invite(await self._updated(bare(group)), people)
         added = found.find(wire.tag("add"))
         return {} if added is None else wire.refused(added)
 
@@ -150,6 +155,16 @@ class Grouping(Lifecycle):
             Receipt(one.get("jid", ""), parse_time(one.get("delivered")), parse_time(one.get("read")))
             for one in found.iter(wire.tag("receipt"))
         ]
+
+    def _invite(self, group: Group, people: Iterable[str]) -> Group:
+        """Sends an invitation to those who are not in the group before they have accepted it."""
+        members = [group.member(one) for one in people]
+        invited = [member.jid for member in members if member is not None and member.invited]
+        for start in range(0, len(invited), _MOST_INVITED):
+            stanza = self._stream.make_message(group.jid, mtype="normal")
+            stanza.append(wire.invitations(invited[start : start + _MOST_INVITED]))
+            stanza.send()
+        return group
 
     async def _ask(self, kind: Literal["get", "set"], to: str, request: Element, failed: str) -> Element:
         found: Element = await answer(self._group_sync.request(kind, to, request), failed)

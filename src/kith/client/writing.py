@@ -52,7 +52,7 @@ class Writing(Waiting):
             raise NotSendable("This is your own address.")
         if not body.strip():
             raise NotSendable("There is nothing to send.")
-        if reply_to is not None and reply_to.peer != peer:
+        if reply_to is not None and (reply_to.peer != peer or reply_to.change is not None):
             raise NotSendable("A reply can only go to the chat of the message that it answers.")
         group = self._writable_group(peer) if self._groups.knows(peer) else None
         if encrypted is None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kith.client.outbox import Outbox
 
 _CHAT_STATES = ("active", "composing", "paused", "inactive", "gone")
+_INVITE = f"{{{wire.MUC_USER}}}x/{{{wire.MUC_USER}}}invite"
 _ITEM = f"{{{wire.MUC_USER}}}x/{{{wire.MUC_USER}}}item"
 
 
@@ -78,6 +79,8 @@ class GroupIncoming:
         kind = message.get("type", "normal")
         if kind == "error":
             self._refused(message, group)
+        elif kind == "normal" and message.find(_INVITE) is not None:
+            self._sync.list_soon()
         elif kind == "headline":
             self._receipts.take(message, group, self._publish)
         elif kind == "groupchat":

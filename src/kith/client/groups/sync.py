@@ -29,7 +29,7 @@ class GroupSync:
     """
 
     __slots__ = (
-        *("_changed", "_db", "_own", "_publish", "_records", "_stream", "_to_accept", "_wake"),
+        *("_changed", "_db", "_listing", "_own", "_publish", "_records", "_stream", "_to_accept", "_wake"),
         "supported",
     )
 
@@ -50,6 +50,7 @@ class GroupSync:
         self._own = str(stream.requested_jid.bare)
         self._wake = asyncio.Event()
         self._to_accept: set[str] = set()
+        self._listing = False
         self.supported = database.get(_SERVICE) is not None
 
     # asking
@@ -122,12 +123,21 @@ class GroupSync:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._listing:
+                self._listing = False
+                with suppress(IqTimeout):  # the next session lists them
+                    await self.list()
             await self._accept()
             await self._update(self._records.outdated())
 
     def accept_soon(self, jid: str) -> None:
         """Accepts the invitation to a group, beside other work."""
         self._to_accept.add(jid)
+        self._wake.set()
+
+    def list_soon(self) -> None:
+        """Reads the list of groups again, beside other work: somebody has invited us."""
+        self._listing = True
         self._wake.set()
 
     async def _accept(self) -> None:

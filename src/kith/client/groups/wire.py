@@ -166,6 +166,14 @@ def affiliations(jids: Iterable[str], what: Affiliation) -> Element:
     return query
 
 
+def invitations(jids: Iterable[str]) -> Element:
+    """What asks a group to send people invitations (XEP-0045 §7.8.2)."""
+    element = Element(f"{{{MUC_USER}}}x")
+    for jid in jids:
+        SubElement(element, f"{{{MUC_USER}}}invite", to=jid)
+    return element
+
+
 def made_for(children: Iterable[Element]) -> int | None:
     """The number of the members that a message was encrypted for; None if it says none."""
     for child in children:

@@ -9,6 +9,7 @@ from kith.client.groups.values import Affiliation
 from kith.client.tui.members import Members, NewGroup, Wish, not_added
 from kith.client.tui.messaging import Messaging
 from kith.client.tui.screens import Question
+from kith.terminal import one_line
 
 
 class Grouping(Messaging):
@@ -56,7 +57,10 @@ class Grouping(Messaging):
             if refused:
                 self.notify(not_added(list(refused.items())), severity="warning", markup=False)
         elif wish.what == "remove":
-            await self.client.remove_members(group, *wish.people)
+            names = ", ".join(map(one_line, wish.people))
+            question = Question(f"Remove {names}?", "They keep what was said so far.", "Remove")
+            if await self.push_screen_wait(question):
+                await self.client.remove_members(group, *wish.people)
         elif wish.what in ("admin", "member"):
             await self.client.set_affiliation(group, Affiliation(wish.what), *wish.people)
         elif wish.what == "rename":

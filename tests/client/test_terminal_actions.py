@@ -22,7 +22,7 @@ from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.links import link_pages
 from kith.client.tui.notifications import notification
-from kith.client.tui.screens import Question
+from kith.client.tui.screens import KEYS, Question
 from tests.client.conftest import until
 from tests.client.test_terminal import screen, shown, write
 
@@ -44,7 +44,7 @@ async def test_one_replies_edits_deletes_reacts_and_copies_by_keys() -> None:
         await ben.send("shall we meet?")
         await shown(pilot, "shall we meet?")
         await pilot.press("ctrl+up", "r")
-        await shown(pilot, "Replying to: shall we meet?")
+        await shown(pilot, "Reply (Esc cancels): shall we meet?")
         await write(pilot, "at five")
         await pilot.press("enter")
         got = await ben.receives()
@@ -52,7 +52,7 @@ async def test_one_replies_edits_deletes_reacts_and_copies_by_keys() -> None:
         assert got.reply_to == ben.client.history(app.client.jid)[0].id
         await shown(pilot, "┃ shall we meet?")
         await pilot.press("ctrl+up", "e")
-        await shown(pilot, "Editing: at five")
+        await shown(pilot, "Editing (Esc cancels): at five")
         await write(pilot, " sharp")
         await pilot.press("enter")
         await until(lambda: ben.client.history(app.client.jid)[-1].body == "at five sharp")
@@ -200,3 +200,32 @@ async def test_a_message_in_another_chat_notifies_when_nobody_looks() -> None:
             lambda: sum("\x1b]" in one and ("second" in one or "third" in one) for one in written) == 2
         )
         assert "carl" in screen(app)
+
+
+async def test_in_eighty_columns_nothing_that_one_needs_to_know_is_cut_off() -> None:
+    async with FakeServer() as server:
+        ben = await server.person("ben", "ada@localhost")
+        app = ChatApp(server.client("ada"), ben.jid)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await app.client.wait_online()
+            await ben.send("it is a long message, so that a line of the list can't have all: shall we meet?")
+            await shown(pilot, "shall we meet?")
+            assert screen(app).splitlines()[-1].rstrip().endswith("Theme")
+            await pilot.press("ctrl+up")
+            await until(lambda: "Copy" in screen(app).splitlines()[-1])
+            await until(lambda: "New chat" not in screen(app).splitlines()[-1])
+            await pilot.press("r")
+            await shown(pilot, "Reply (Esc cancels): it is a long")
+            await pilot.press("escape", "ctrl+s", *"meet")
+            await shown(pilot, "…shall we meet?")
+            await pilot.press("f1")
+            await shown(pilot, "Keys")
+            lines = [line for line in screen(app).splitlines() if "│" in line]
+            assert all(any(f"{key:<13} {what}" in line for line in lines) for key, what in KEYS[:14])
+
+
+async def test_who_has_one_account_is_told_how_to_add_another() -> None:
+    async with FakeServer() as server, chat(server) as (_, pilot, _):
+        await pilot.press("f3")
+        await shown(pilot, "There is no other account here yet.")
+        await pilot.press("escape")

@@ -30,8 +30,8 @@ class About:
     @property
     def line(self) -> str:
         """What stands above the composer."""
-        what = "Editing" if self.edits else "Replying to"
-        return f"{what}: {words.preview(self.message)}   (Esc cancels)"
+        what = "Editing" if self.edits else "Reply"
+        return f"{what} (Esc cancels): {words.preview(self.message)}"
 
 
 async def send(client: Client, peer: str, body: str, about: About | None) -> None:

@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList
+from textual.widgets import Input, OptionList
 
 from kith.client.client import Client
 from kith.client.errors import ClientError
@@ -43,6 +43,7 @@ from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.dialogs import compare_keys, toggle_encryption
 from kith.client.tui.grouping import Grouping
+from kith.client.tui.key_line import KeyLine
 from kith.client.tui.log import Log
 from kith.client.tui.preferences import Preferences, recoloured
 from kith.client.tui.screens import Accounts, Help, NewChat
@@ -123,7 +124,7 @@ class ChatApp(Grouping):
         with Horizontal(id="body"):
             yield ChatList()
             yield Conversation(self.client.history, self.client.find, self.client.jid)
-        yield Footer(show_command_palette=False)
+        yield KeyLine(show_command_palette=False)
 
     # from the client
 

@@ -113,7 +113,7 @@ class ChatList(Vertical):
             if not last.incoming:
                 mark = words.MARKS[last.state]
                 below.append(f"{mark} ", style=colours["read"] if last.state.value == "read" else muted)
-            below.append(words.listed(last, chat))
+            below.append(words.listed(last, chat) if hit is None else words.excerpt(hit, self.query_text))
         unread = Text()
         if chat.unread:
             unread.append(f" {chat.unread} ", style=f"bold {colours['background']} on {colours['primary']}")

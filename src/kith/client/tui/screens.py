@@ -19,9 +19,10 @@ from kith.terminal import one_line, safe
 KEYS = (
     ("Enter", "send the message, or open the chat"),
     ("Ctrl+J", "new line (Alt+Enter and Shift+Enter too)"),
-    ("↑ ↓", "what you have written before, in an empty field"),
+    ("↑ ↓", "earlier texts of yours, in an empty field"),
     ("F2", "write in $EDITOR"),
-    ("Ctrl+↑", "pick a message: ↑ ↓, then R reply, E edit, D delete, X react, C copy"),
+    ("Ctrl+↑", "pick a message with ↑ and ↓, and then"),
+    ("", "R reply, E edit, D delete, X react, C copy"),
     ("Ctrl+N", "new chat"),
     ("F5", "new group"),
     ("F4", "members of the group: add, remove, make admins, name, leave"),
@@ -29,7 +30,7 @@ KEYS = (
     ("Ctrl+S", "search chats and messages"),
     ("Ctrl+G", "fingerprints: compare and verify keys"),
     ("Ctrl+O", "encryption of this chat on or off"),
-    ("Ctrl+R", "send failed messages again, or reconnect now"),
+    ("Ctrl+R", "send again what failed, or reconnect"),
     ("Ctrl+T", "light or dark"),
     ("F3", "another account"),
     ("Alt+↑ Alt+↓", "previous and next chat"),
@@ -111,11 +112,16 @@ class Accounts(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Static("[b]Change the account[/b]", classes="title")
             yield Static(f"You are {one_line(self._own)}.", classes="muted", markup=False)
-            yield OptionList(*(Option(Text(one_line(jid)), id=jid) for jid in self._others), id="accounts")
-            yield Static("\nkith chat --jid ADDRESS adds another one. Esc closes", classes="muted")
+            if self._others:
+                options = [Option(Text(one_line(jid)), id=jid) for jid in self._others]
+                yield OptionList(*options, id="accounts", compact=True)
+            else:
+                yield Static("There is no other account here yet.")
+            yield Static("\nkith chat --jid ADDRESS adds another one.\nEsc closes", classes="muted")
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+        for options in self.query(OptionList):
+            options.focus()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

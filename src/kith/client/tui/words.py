@@ -11,6 +11,7 @@ from kith.client.tui.notices import member_name
 from kith.terminal import NICKNAME, one_line, safe
 
 _PREVIEW = 300  # characters: the list is drawn often
+_BEFORE_HIT = 12  # characters before what was searched that fit into the list beside it
 MARKS = {
     State.QUEUED: "◷",
     State.SENT: "✓",
@@ -84,6 +85,16 @@ def preview(message: Message) -> str:
         never = "this app can't read" in message.error
         return "⚠ encrypted in a way this app can't read" if never else "⚠ can't be read yet"
     return one_line(message.body[:_PREVIEW])
+
+
+def excerpt(message: Message, text: str) -> str:
+    """The part of a message that has a text (in lower case), in one line, for a narrow list."""
+    body = one_line(message.body)
+    at = body.lower().find(text)
+    if at < _BEFORE_HIT:
+        return body
+    start = body.find(" ", at - _BEFORE_HIT, at) + 1 or at
+    return f"…{body[start:][:_PREVIEW]}"
 
 
 def meta(message: Message) -> str:

@@ -166,7 +166,7 @@ async def test_what_comes_live_while_the_archive_is_read_takes_no_memory_and_com
     for number in range(60):
         await ada.send(bot_jid, str(number), encrypted=False)
     await until(lambda: ada.queued() == 0)
-    monkeypatch.setattr("kith.client.incoming._MOST_WAITING", 5)
+    monkeypatch.setattr("kith.client.incoming._MAX_QUEUED", 5)
     monkeypatch.setattr("kith.client.catchup._PAGE_SIZE", 10)
     longest, run = 0, CatchUp.run
 

@@ -16,7 +16,7 @@ from kith.client.message import Kind, Message
 from kith.client.stanzas import leaf
 
 #: Characters of a message that are quoted in a reply.
-_LONGEST_QUOTE = 200
+_MAX_QUOTE_LENGTH = 200
 
 
 class Content:
@@ -119,4 +119,4 @@ class Content:
         found = found or self._history.target(message.peer, False, message.reply_to)
         if found is None or not found.body:
             return ""
-        return "".join(f"> {line}\n" for line in found.body[:_LONGEST_QUOTE].split("\n"))
+        return "".join(f"> {line}\n" for line in found.body[:_MAX_QUOTE_LENGTH].split("\n"))

@@ -49,7 +49,7 @@ _COMPANIONS: Final = (
 _ACTIVE = "{http://jabber.org/protocol/chatstates}active"
 #: What can be shown as a name: it must not pass for a sentence of ours.
 _PLAIN_NAME = re.compile(r"[\w.+/:-]+(?: [\w.+/:-]+){0,2}", re.ASCII)
-_LONGEST_NAME = 40
+_MAX_NAME_LENGTH = 40
 
 
 def unreadable_encryption(message: Element) -> str | None:
@@ -80,7 +80,7 @@ def announces_content(message: Element) -> bool:
 def _announced_name(announced: Element) -> str:
     namespace = announced.get("namespace", "")
     for name in (announced.get("name", ""), namespace):
-        if namespace not in _NAMES and len(name) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(name):
+        if namespace not in _NAMES and len(name) <= _MAX_NAME_LENGTH and _PLAIN_NAME.fullmatch(name):
             return name
     return _NAMES.get(namespace, "unknown")
 

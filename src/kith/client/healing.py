@@ -31,7 +31,7 @@ from kith.client.stream import Stream
 
 _MAX_ID = 256  # characters
 _MAX_WANTED_OF_DEVICE, _MAX_WANTED_OF_ACCOUNT = 100, 1000
-_MAX_TIMES = 3  # for one message
+_MAX_REQUESTS = 3  # for one message
 #: A device that starts a new session may not have been able to read requests of this many seconds before.
 _MAYBE_MISSED = 600.0
 _JUST_RENEWED = 60.0  # seconds
@@ -126,7 +126,7 @@ class Healing:
         """
         again = self._db.sql.execute(
             "UPDATE wanted SET asked = 0 WHERE peer = ? AND device = ? AND asked > ? AND times < ?",
-            (peer, device, time.time() - _MAYBE_MISSED, _MAX_TIMES),
+            (peer, device, time.time() - _MAYBE_MISSED, _MAX_REQUESTS),
         )
         if again.rowcount:
             self._wake.set()
@@ -239,7 +239,7 @@ class Healing:
     async def _answer(self, message: Message, peer: str, device: int, id: str) -> None:
         key = peer, device, id
         times = self._answers.get(key, 0)
-        if times >= _MAX_TIMES or not self._resends.allow((peer, device)):
+        if times >= _MAX_REQUESTS or not self._resends.allow((peer, device)):
             return
         try:
             encrypted, secret = await self._key_work.run(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # the libraries behind these take long to import
 _log = logging.getLogger(__name__)
 _LIVE_BEFORE_CATCH_UP = 200  # live messages after which the place in the archive is moved on
 #: Live messages that wait while the archive is read. Beyond them, the archive is read again for the others.
-_MOST_WAITING = 1000
+_MAX_QUEUED = 1000
 _CHAT_STATES = ("active", "composing", "paused", "inactive", "gone")
 
 
@@ -119,7 +119,7 @@ class Incoming:
     def _on_message(self, stanza: Any) -> None:
         if self._catch_up.collect(stanza):
             return
-        if self._reading and self._queue.qsize() >= _MOST_WAITING:
+        if self._reading and self._queue.qsize() >= _MAX_QUEUED:
             self._left_out = True  # who was away for long gets everything twice: live, and from the archive
             return
         self._queue.put_nowait(stanza.xml)

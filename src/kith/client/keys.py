@@ -12,7 +12,7 @@ from omemo.storage import Maybe, Nothing, Storage
 from kith.client.database import Database
 
 #: How many characters of stored values are kept in memory: some hundred sessions.
-_MOST_CACHED: Final = 4_000_000
+_MAX_CACHED: Final = 4_000_000
 
 
 class Held(Maybe[Any]):
@@ -99,7 +99,7 @@ class KeyStorage(Storage):
             self._size -= len(key) + len(self._texts.pop(key) or "")
         self._texts[key] = text
         self._size += len(key) + len(text or "")
-        while self._size > _MOST_CACHED:
+        while self._size > _MAX_CACHED:
             old, value = self._texts.popitem(last=False)
             self._size -= len(old) + len(value or "")
         return text

@@ -14,7 +14,7 @@ from kith.client.message import Draft, Kind, Message, Reactions
 
 #: Edits that arrive later than this after the message are messages of their own.
 EDITABLE = timedelta(days=2)
-_MOST_REACTIONS, _LONGEST_EMOJI, _LONGEST_ID = 20, 16, 1024
+_MAX_REACTIONS, _MAX_EMOJI_LENGTH, _MAX_ID_LENGTH = 20, 16, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def reference(message: Element) -> Reference | None:
 def without_quotation(message: Element, draft: Draft) -> Draft:
     """The draft as a reply, if it is one: with the id it answers, and without the quotation (XEP-0461)."""
     reply = stanzas.named(message, stanzas.REPLY, ("reply",))
-    if reply is None or not 0 < len(reply[1]) <= _LONGEST_ID:
+    if reply is None or not 0 < len(reply[1]) <= _MAX_ID_LENGTH:
         return draft
     body = draft.body
     for fallback in message.iterfind(f"{{{stanzas.FALLBACK_NS}}}fallback"):
@@ -63,12 +63,12 @@ def without_quotation(message: Element, draft: Draft) -> Draft:
 
 def emojis(text: str) -> tuple[str, ...]:
     """The emoji of a reaction, at most twenty. What is not an emoji is left out."""
-    return tuple(dict.fromkeys(one for one in text.split() if is_emoji(one)))[:_MOST_REACTIONS]
+    return tuple(dict.fromkeys(one for one in text.split() if is_emoji(one)))[:_MAX_REACTIONS]
 
 
 def is_emoji(text: str) -> bool:
     """Whether a text may be one emoji: symbols, with what joins and modifies them, and no letters."""
-    if not 0 < len(text) <= _LONGEST_EMOJI:
+    if not 0 < len(text) <= _MAX_EMOJI_LENGTH:
         return False
     kinds = {unicodedata.category(character) for character in text}
     symbol = "So" in kinds or "\u20e3" in text or text[0] in "\u203c\u2049"

@@ -24,7 +24,7 @@ from kith.client.message import Message
 _log = logging.getLogger(__name__)
 #: How many messages may wait in memory, by their rows alone, so that no single person can hold up the others.
 _READ_AHEAD = 100_000
-_MOST_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 
 
 class Bot(Handlers):
@@ -211,7 +211,7 @@ class Bot(Handlers):
                 self._timers.done(work)  # it was cancelled while it waited
                 return
         try:
-            if attempts > _MOST_ATTEMPTS:
+            if attempts > _MAX_ATTEMPTS:
                 raise GaveUp("The program has ended three times while this was handled.")
             await self._handle(context)
             person.save(self.client._db, who)

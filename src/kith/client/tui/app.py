@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar
@@ -19,43 +18,25 @@ from textual.widgets import Input, OptionList
 
 from kith.client.client import Client
 from kith.client.errors import ClientError
-from kith.client.events import (
-    ChangeRefused,
-    ConnectionChanged,
-    ContactChanged,
-    ContactRequest,
-    EncryptedAgain,
-    Event,
-    GroupChanged,
-    KeysChanged,
-    MessageChanged,
-    MessageDeleted,
-    MessageEdited,
-    MessageHealed,
-    MessageReceived,
-    ReactionsChanged,
-    Typing,
-)
-from kith.client.message import Link, Message
-from kith.client.tui.banner import Banner, banners_for
+from kith.client.message import Link
+from kith.client.tui.banner import Banner
 from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.dialogs import compare_keys, toggle_encryption
-from kith.client.tui.grouping import Grouping
 from kith.client.tui.key_line import KeyLine
 from kith.client.tui.log import Log
 from kith.client.tui.preferences import Preferences, recoloured
 from kith.client.tui.screens import Accounts, Help, NewChat
 from kith.client.tui.status import StatusLine
 from kith.client.tui.themes import DARK, LIGHT
-from kith.terminal import safe
+from kith.client.tui.updates import Updates
 
 _NARROW = 64  # columns; in narrower terminals, either the chat list or the conversation is shown
 _TYPING_LASTS = 8.0  # seconds after the last typing notification
 
 
-class ChatApp(Grouping):
+class ChatApp(Updates):
     """The terminal client.
 
     ``peer``: the chat to open first. After the run, ``problem`` says why the app had to end, if it had to,
@@ -159,117 +140,12 @@ class ChatApp(Grouping):
         except ClientError as error:
             self._give_up(str(error))
 
-    @work
-    async def _listen(self, happened: AsyncIterator[Event]) -> None:
-        async for event in happened:
-            if not self._closes:
-                await self._on_event(event)
-
-    async def _on_event(self, event: Event) -> None:
-        conversation = self.query_one(Conversation)
-        match event:
-            case MessageHealed(message) if message.peer == self._current:
-                for row in conversation.unreadable(message.id):
-                    await conversation.remove_message(row)
-            case MessageReceived(message) if message.peer == self._current:
-                self._typing.pop(message.peer, None)
-                conversation.typing = False
-                await conversation.add([message])
-                await self._mark_read()
-                if message.incoming and not self.app_focus:
-                    self._notify_desktop(message)
-            case MessageReceived(message):
-                self._typing.pop(message.peer, None)
-                if message.incoming and not message.error:
-                    self.bell()
-                    self._notify_desktop(message)
-            case MessageChanged(message) | MessageEdited(message) | MessageDeleted(message) if (
-                message.peer == self._current
-            ):
-                conversation.change(message)
-            case ReactionsChanged(message) if message.peer == self._current:
-                conversation.change(message)
-            case Typing(peer, active, author):
-                self._typing[peer] = time.monotonic() if active else 0.0
-                if peer == self._current:
-                    conversation.writer = author
-                    conversation.typing = active
-            case GroupChanged(group, notice) if group == self._current:
-                if notice is not None:
-                    await conversation.add([notice])
-                await self._show_banners()
-            case ChangeRefused(_, reason):
-                self.notify(safe(f"What you changed was not sent. {reason}"), severity="error", markup=False)
-            case KeysChanged(peer, _, _) | EncryptedAgain(peer) if peer == self._current:
-                await self._show_banners()
-            case ContactRequest():
-                self.bell()
-                await self._show_banners()
-            case ConnectionChanged(link, _, reason):
-                self.query_one(StatusLine).connection_changed(event)
-                if link is Link.ONLINE:
-                    self.was_online = True
-                elif link is Link.OFFLINE and reason:
-                    self._give_up(reason)
-            case ContactChanged(peer) if peer == self._current:
-                await self._show_banners()
-            case _:
-                pass
-        self._show_chats()
-        self._show_status()
-
     def _give_up(self, problem: str) -> None:
         self.problem = problem
         self.exit(return_code=1)
 
     async def on_unmount(self) -> None:
         await self.client.close()
-
-    def _tick(self) -> None:
-        if self._closes:
-            return
-        stopped = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
-        for peer in stopped:
-            del self._typing[peer]
-            if peer == self._current:
-                self.query_one(Conversation).typing = False
-        if stopped:
-            self._show_chats()
-        self._show_status()
-
-    # what is shown
-
-    @property
-    def _closes(self) -> bool:
-        """Whether the app closes: its widgets are removed before its tasks have ended."""
-        return not self.is_running or not self.query("#list")
-
-    def _show_status(self) -> None:
-        if self._closes:
-            return
-        queued = self.client.queued() if self.client.is_open else 0
-        self.query_one(StatusLine).show(self.client.jid, queued)
-
-    def _show_chats(self) -> None:
-        if self._closes:
-            return
-        listing = self.query_one(ChatList)
-        chats = self.client.chats()
-        online = {chat.peer for chat in chats if self.client.online(chat.peer)}
-        found: Sequence[Message] = (
-            self.client.search(listing.query_text) if len(listing.query_text) > 1 else ()
-        )
-        typing = {peer for peer, at in self._typing.items() if at}
-        listing.show(chats, found, self._current, typing, online)
-        if self._current is not None:
-            self.query_one(Conversation).show_header(self.client.chat(self._current), self._current in online)
-
-    async def _show_banners(self) -> None:
-        banners: list[Banner] = []
-        if self._current is not None:
-            asks = self._current in self.client.requests()
-            banners += banners_for(self.client.chat(self._current), asks)
-        await self.query_one(Conversation).show_banners(banners)
 
     async def _open(self, peer: str) -> None:
         self._current = peer
@@ -280,15 +156,6 @@ class ChatApp(Grouping):
         self.query_one(Composer).focus()
         await self._mark_read()
         self._show_chats()
-
-    async def _mark_read(self) -> None:
-        """Marks the open chat as read, if it is visible."""
-        if self._current is not None and self._chat_visible:
-            await self.client.mark_read(self._current)
-
-    @property
-    def _chat_visible(self) -> bool:
-        return not self.screen.has_class("narrow") or self.screen.has_class("in-chat")
 
     def on_resize(self, event: events.Resize) -> None:
         self.screen.set_class(event.size.width < _NARROW, "narrow")

@@ -14,7 +14,7 @@ from kith.terminal import safe
 
 #: Seconds after Enter within which another key means that the text is pasted; more once that is known.
 _TYPED, _PASTE_LASTS = 0.03, 0.1
-_MOST_WRITTEN = 100
+_MAX_INPUT_HISTORY = 100
 #: A mention that is being written, up to the cursor.
 _MENTION = re.compile(r"(?<!\w)@([^\s@]*)$")
 
@@ -83,7 +83,7 @@ class Composer(TextArea):
         body = self.text.strip()
         if body:
             self.clear()
-            self._written = [*self._written[-_MOST_WRITTEN:], body]
+            self._written = [*self._written[-_MAX_INPUT_HISTORY:], body]
             self._at = None
             self.post_message(self.Sent(body))
 

@@ -2,8 +2,8 @@
 
 A server, some people who write to a bot, and the bot, each in a process of its own. Once everybody has
 talked with the bot, the people write all their messages while it is away; then it comes and answers them.
-Prints, for each tenth of the messages, the answers in each second of the bot's processor and of the clock,
-and its memory: all lines have to be alike.
+Prints, for each tenth of the messages, what an answer takes of the bot's processor, the answers in each
+second of that and of the clock, and its memory: all lines have to be alike.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ async def answer(given: argparse.Namespace) -> None:
         if count % step == 0:
             now, used = time.perf_counter(), time.process_time()
             print(
-                f"{count:7} {step / (used - cpu):7.0f} per second of processor"
+                f"{count:7} {(used - cpu) / step * 1000:6.2f} ms of processor each"
+                f" {step / (used - cpu):6.0f} per second of processor"
                 f" {step / (now - begun):7.0f} per second {process.memory_info().rss / 1e6:7.1f} MB",
                 flush=True,
             )

@@ -6,7 +6,6 @@ pair of domains is verified by dialback (XEP-0220).
 
 from __future__ import annotations
 
-import itertools
 from xml.etree.ElementTree import Element, SubElement
 
 import structlog
@@ -21,6 +20,7 @@ from kith.core.routing.post import Post
 from kith.federation import dialback, external
 from kith.federation.failures import Failure, NotFound, Untrusted
 from kith.federation.federation import Federation
+from kith.federation.unconfirmed import UnconfirmedRefusals
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.content import as_client
@@ -37,7 +37,6 @@ _MANAGEMENT = frozenset((sm.ENABLE, sm.RESUME, sm.ACK, sm.ASK))
 #: The maximum number of pairs of domains on one stream, and of verifications in progress.
 MAX_PAIRS = 100
 MAX_VERIFYING = 10
-_numbers = itertools.count()
 logger = structlog.get_logger("kith")
 
 
@@ -112,8 +111,7 @@ class IncomingStream(LinkStream, Intake):
         self._verifying = 0
         self._header_sent = False
         self._counting = False  # whether stream management is enabled
-        self._refusals: dict[int, int] = {}
-        """By number, the refusals that the other server may not have yet: what was handled before them."""
+        self._refusals = UnconfirmedRefusals()
         self._owes_count = False  # whether the other server has asked for the count, and waits for refusals
         self._goodbye = False  # our side of the stream has ended
         self._stopping = False
@@ -383,8 +381,7 @@ class IncomingStream(LinkStream, Intake):
         if not self._counting or stanza.kind != "message":
             self._federation.post.to_host(answer, to, sender)
             return
-        number = next(_numbers)
-        self._refusals[number] = self.handled
+        number = self._refusals.add(self.handled)
         try:
             self._federation.outgoing.refuse(answer, to, sender, lambda: self._refused(number))
         except StanzaError:  # it can't be sent, now and later
@@ -392,15 +389,15 @@ class IncomingStream(LinkStream, Intake):
 
     def _refused(self, number: int) -> None:
         """The other server has a refusal, or can't be reached."""
-        self._refusals.pop(number, None)
+        self._refusals.remove(number)
         if self._owes_count and self.sink is not None:
             self._owes_count = bool(self._refusals)
             self.raw(sm.answer(self._count))
 
     @property
     def _count(self) -> int:
-        """How many stanzas are handled so that the other server may forget them."""
-        return min(self.handled, next(iter(self._refusals.values()), self.handled))
+        """How many stanzas are handled, and may be forgotten by the other server."""
+        return self._refusals.limit(self.handled)
 
     def send_count(self) -> None:
         if self._refusals:

@@ -25,7 +25,7 @@ KEYS = (
     ("", "R reply, E edit, D delete, X react, C copy"),
     ("Ctrl+N", "new chat"),
     ("F5", "new group"),
-    ("F4", "members of the group: add, remove, make admins, name, leave"),
+    ("F4", "the group: members, admins, name, leave"),
     ("@ Tab", "mention a member of the group"),
     ("Ctrl+S", "search chats and messages"),
     ("Ctrl+G", "fingerprints: compare and verify keys"),

@@ -10,9 +10,11 @@ from kith.client import (
     Affiliation,
     Client,
     GroupChanged,
+    KeysChanged,
     Message,
     MessageChanged,
     NotChangeable,
+    NoTrustedDevices,
     NotSendable,
     Refused,
     State,
@@ -245,3 +247,41 @@ async def test_admins_delete_what_others_have_written(people: People) -> None:
     await got.delete()
     await until(lambda: cyd.history(group)[-1].deleted)
     await until(lambda: ben.find(group, sent.id).deleted)  # type: ignore[union-attr]
+
+
+async def test_a_new_key_of_a_member_is_told_and_makes_no_chat(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    await ada.send(group, "one", wait=State.SENT)
+    events = ada.events()
+    laptop = await people.open(ben.jid, "laptop")
+    ada._encryption._fetched.clear()  # as if a minute had passed
+    await ada.send(group, "two", wait=State.SENT)
+    changed = await event(events, KeysChanged)
+    assert (changed.peer, changed.trusted) == (ben.jid, True)
+    assert [message.body for message in await receive(laptop)] == ["two"]
+    assert [chat.peer for chat in ada.chats()] == [group]
+
+
+async def test_a_member_who_was_verified_and_has_other_keys_gets_nothing_unseen(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    (key,) = [key for key in await ada.fingerprints(ben.jid) if key.active]
+    await ada.verify(ben.jid, key.text)
+    await ada.send(group, "one", wait=State.SENT)
+    await receive(ben)
+    laptop = await people.open(ben.jid, "laptop")
+    ada._encryption._fetched.clear()
+    await ada.send(group, "two", wait=State.SENT)
+    assert [message.body for message in await receive(ben)] == ["two"]
+    await receive(cyd, 2)
+    (new,) = [key for key in await ada.fingerprints(ben.jid) if not key.trust.sound]
+    ada._db.sql.execute(  # as if Ben had logged the verified device out
+        "UPDATE keys SET value = replace(value, 'true', 'false') WHERE key = ?",
+        (f"/devices/{ben.jid}/{key.device}/active",),
+    )
+    ada._db.commit()
+    with pytest.raises(NoTrustedDevices):
+        await ada.send(group, "three")
+    await ada.trust(ben.jid, new.text)
+    await ada.send(group, "four")
+    # The new device asked for what it could not read, and gets it once it is trusted.
+    await until(lambda: texts(laptop, group) == ["two", "four"])

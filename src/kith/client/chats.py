@@ -49,6 +49,10 @@ class Chats(Records):
             encrypted_again=bool(row[6]),
         )
 
+    def has_chat(self, peer: str) -> bool:
+        """Whether there is a chat with the peer."""
+        return bool(self._db.sql.execute("SELECT 1 FROM chats WHERE peer = ?", (peer,)).fetchone())
+
     def update_chat(self, peer: str, **values: str | bool) -> None:
         """Sets columns of `_SETTABLE` of a chat, and creates it if there is none."""
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (peer,))

@@ -299,7 +299,7 @@ class Lifecycle:
         self._db.commit()
 
     def _on_new_key(self, peer: str, fingerprint: str, trusted: bool) -> None:
-        if peer != self.jid:
+        if peer != self.jid and self._history.has_chat(peer):  # or else only in a group with us
             self._history.update_chat(peer, keys_changed=True)
         self._publish(KeysChanged(peer, fingerprint, trusted))
 

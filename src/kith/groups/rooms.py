@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
+from kith.groups.answers import Answers
 from kith.groups.bookmarks import RoomBookmarks
 from kith.groups.card import RoomCard
 from kith.groups.departures import Departures
@@ -17,6 +18,6 @@ from kith.groups.seats import Seats
 from kith.groups.voice import VoiceRequests
 
 ROOMS: tuple[type[Feature], ...] = (
-    *(Inviting, PrivateMessages, Errands, VoiceRequests, Moderation),
+    *(Answers, Inviting, PrivateMessages, Errands, VoiceRequests, Moderation),
     *(RoomList, Requests, Registering, RoomCard, RoomBookmarks, Departures, Seats),
 )

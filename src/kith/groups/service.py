@@ -21,9 +21,8 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import COMMITTING, LATER, Work
 from kith.core.actors.refused import stanza_refused
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.hooks.feature import Feature
 from kith.core.log.log import Log
-from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post
 from kith.features import disco
@@ -31,13 +30,10 @@ from kith.features.disco import Identity
 from kith.features.forms import Form, X, find_form
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import Pep
-from kith.groups import administration, configuration
 from kith.groups.adding import Adding
 from kith.groups.administration import Administration
-from kith.groups.archive import GroupArchive
 from kith.groups.changes import Changes
-from kith.groups.configuration import changed, form_of
-from kith.groups.description import SERVICE, describe
+from kith.groups.description import SERVICE
 from kith.groups.devices import DeviceOwners
 from kith.groups.entering import Entering, is_unreachable
 from kith.groups.group import Group
@@ -45,7 +41,7 @@ from kith.groups.groups import Groups
 from kith.groups.history import History
 from kith.groups.members import Affiliation
 from kith.groups.messages import Messages
-from kith.groups.names import JOIN, MUC_ADMIN, MUC_OWNER
+from kith.groups.names import JOIN
 from kith.groups.posting import Poster
 from kith.groups.presence import RoomPresence
 from kith.groups.rates import Rates
@@ -58,11 +54,7 @@ from kith.wire.jid import JID
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
-#: The node by which somebody asks for their own nickname in a group.
-NICKNAME = "x-roomuser-item"
 _RETRACT = ns.tag(ns.RETRACT, "retract")
-_DESTROY = ns.tag(MUC_OWNER, "destroy")
-_Children = Sequence[Element]
 _T = TypeVar("_T")
 #: Handles a message that a sender has sent to a group or to an occupant.
 Handler = Callable[[Group, Sender, Stanza, JID], Work]
@@ -104,7 +96,6 @@ class GroupService(Feature):
         log: Log,
         figures: Figures,
         tasks: Tasks,
-        assertions: Assertions,
         pep: Pep,
         adding: Adding,
         privacy: PrivacySettings | None,
@@ -125,12 +116,11 @@ class GroupService(Feature):
         self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts, self.rates)
         self.presence = presence = RoomPresence(post, self.messages)
         self.changes = Changes(store, clock, self.groups, poster, presence)
-        history = History(store, clock, post)
+        self.history = history = History(store, clock, post)
         self.entering = Entering(
             *(clock, self.groups, post, presence, self.changes, history, self.rates, config.create_groups)
         )
         self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
-        self._archive = GroupArchive(store, history, assertions)
         #: What other features of groups handle: messages to a group that are not for all in it, by a child
         #: element, and messages, iqs and errors for one occupant.
         self.to_group: dict[str, Handler] = {X: self._submitted}
@@ -238,90 +228,6 @@ class GroupService(Feature):
         elif to.resource:
             self.error_to_occupant(group, client, stanza, to)
 
-    # -- requests ---------------------------------------------------------------------------------------
-
-    @handles_iq("get", ns.DISCO_INFO, "query", to="place")
-    async def info(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self.load(to)
-        query = iq.child(disco.INFO)
-        node = query.get("node", "") if query is not None else ""
-        if node not in ("", NICKNAME):
-            raise StanzaError("item-not-found")
-        if node:  # XEP-0045 §7.12
-            result = Element(disco.INFO, {"node": node})
-            if (member := group.members.get(sender.bare)) is not None and member.nick:
-                result.append(disco.identity(Identity("conference", "text", member.nick)))
-            return (result,)
-        self.check_may_see(group, sender)
-        result = Element(disco.INFO)
-        result.extend(describe(group, not group.config.members_only or self.is_known(group, sender)))
-        return (result,)
-
-    @handles_iq("get", ns.DISCO_ITEMS, "query", to="place")
-    async def items(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        """The occupants, for those who may see them (XEP-0045 §6.5)."""
-        group = await self.load(to)
-        result = Element(disco.ITEMS)
-        if group.config.public or self.is_known(group, sender):
-            result.extend(disco.item(str(group.at(occupant.nick))) for occupant in group.occupants)
-        return (result,)
-
-    @handles_iq("get", MUC_ADMIN, "query", to="place")
-    async def lists(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return self.administration.lists(await self.load(to), sender, administration.parse_query(iq))
-
-    @handles_iq("set", MUC_ADMIN, "query", to="place")
-    async def change(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        query = administration.parse_query(iq)
-        await self.in_turn(to, lambda group: self.administration.change(group, sender, query))
-        return ()
-
-    @handles_iq("get", MUC_OWNER, "query", to="place")
-    async def configuration(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self.load(to)
-        self._check_owner(group, sender)
-        result = Element(configuration.QUERY)
-        result.append(form_of(group.config))
-        return (result,)
-
-    @handles_iq("set", MUC_OWNER, "query", to="place")
-    async def configure(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        query = iq.child(configuration.QUERY)
-        assert query is not None
-        await self.in_turn(to, lambda group: self._configure(group, sender, query))
-        return ()
-
-    async def _configure(self, group: Group, sender: Sender, query: Element) -> None:
-        self._check_owner(group, sender)
-        destroy = query.find(_DESTROY)
-        if destroy is not None:
-            await self.changes.destroy(group, sender.bare, destroy)
-            return
-        form = find_form(query)
-        if form is None or form.type not in ("submit", "cancel"):
-            raise StanzaError("bad-request", "a form is missing")
-        if form.type == "submit":
-            await self.changes.configure(group, sender.bare, changed(group.config, form))
-        elif group.state.locked:  # XEP-0045 §10.1.3
-            await self.changes.destroy(group, sender.bare, Element(_DESTROY))
-
-    @handles_iq("get", ns.MAM, "query", to="place")
-    async def archive_fields(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return self._archive.fields()
-
-    @handles_iq("set", ns.MAM, "query", to="place")
-    async def archive(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.query(await self.load(to), sender, iq)
-
-    @handles_iq("get", ns.MAM, "metadata", to="place")
-    async def archive_metadata(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.metadata(await self.load(to), sender)
-
-    @handles_iq("get", ns.PING, "ping", to="place")
-    async def ping(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        await self.load(to)
-        return ()
-
     # -- the service ------------------------------------------------------------------------------------
 
     def disco_items(self, to: JID) -> Sequence[Element]:
@@ -387,7 +293,3 @@ class GroupService(Feature):
         """Whether somebody belongs to a group, or is in it."""
         affiliation = group.members.affiliation(sender.bare)
         return affiliation > Affiliation.NONE or group.occupants.of(sender.full) is not None
-
-    def _check_owner(self, group: Group, sender: Sender) -> None:
-        if group.members.affiliation(sender.bare) is not Affiliation.OWNER:
-            raise StanzaError("forbidden", "only owners configure a group")

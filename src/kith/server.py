@@ -150,7 +150,7 @@ class Server:
         self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
-        invites = InvitePages(node.domain, self._invites(), config.invites, self._group_link)
+        invites = InvitePages(node.domain, self._invites(), config.invites, self._group_link, app is not None)
         self.web = Web(
             self.edge,
             [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],

@@ -39,6 +39,8 @@ async def test_the_page_shows_the_group_and_leads_any_app_to_it(server: RunningS
     assert "Tea &lt;b&gt; &amp; &#x27;cake&#x27;" in page
     assert f"xmpp:{group}?join;password={token}" in page
     assert "<b> &" not in page
+    # the web app, where there is one, reads the link from the fragment
+    assert (f"/#/group/linked/{token}" in page) == (get(server, "/")[1].count('id="app"') > 0)
     ada.abort()
 
 

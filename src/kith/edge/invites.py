@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import NamedTuple
+from urllib.parse import quote
 
 import segno
 from aiohttp import web
@@ -69,7 +70,7 @@ class InvitePages:
     """Serves ``/invite/TOKEN`` and ``/group/NAME/TOKEN``. All that is not valid gets the same page.
 
     ``may_register``: whether an invitation can be used to create an account. ``find_group``: finds the group
-    that a link leads to, given its name and the token.
+    that a link leads to, given its name and the token. ``has_app``: whether the web app is on this server.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class InvitePages:
         invites: Invites,
         may_register: bool,
         find_group: Callable[[str, str], Awaitable[GroupLink | None]],
+        has_app: bool = False,
     ) -> None:
         self._domain = domain
         self._invites = invites
         self._may_register = may_register
         self._find_group = find_group
+        self._has_app = has_app
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/invite/{token}", self._page)
@@ -93,7 +96,8 @@ class InvitePages:
         link = await self._find_group(name, token) if len(token) <= 64 and len(name) <= 255 else None
         if link is None:
             return self._response(self._bad(), 404)
-        return self._response(self._group(link, request.headers.get("User-Agent", "")), 200)
+        here = f"/#/group/{quote(name, safe='')}/{quote(token, safe='')}" if self._has_app else ""
+        return self._response(self._group(link, here, request.headers.get("User-Agent", "")), 200)
 
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
@@ -138,14 +142,17 @@ class InvitePages:
             f"<footer>For one person, until {until.day} {until:%B %Y, %H:%M} UTC</footer>"
         )
 
-    def _group(self, link: GroupLink, browser: str) -> str:
+    def _group(self, link: GroupLink, here: str, browser: str) -> str:
+        """``here``: the address of the web app with the link; empty: there is none."""
+        app = f"<a class='go' href='{html.escape(here)}'>Open in the web app</a>" if here else ""
+        look = "go other" if app else "go"
         name = html.escape(link.name)
         people = "one member" if link.members == 1 else f"{link.members} members"
         return (
             f"<header><div class='face' aria-hidden='true'>{html.escape(link.name[:1].upper())}</div>"
             f"<h1>You are invited to the group <b>{name}</b></h1>"
             f"<p>It has {people} on {html.escape(self._domain.name)}.</p></header>"
-            f"<a class='go' href='{html.escape(link.uri)}'>Open in my chat app</a>"
+            f"{app}<a class='{look}' href='{html.escape(link.uri)}'>Open in my chat app</a>"
             "<section class='scan'><div class='qr' role='img' aria-label='The link as a QR code'>"
             f"{_qr(link.uri)}</div><p>Is the app on your phone? Scan this code with it.</p></section>"
             f"<section><h2>No app yet?</h2><p>Get one, then come back and press the button.</p>"

@@ -3,7 +3,7 @@
  * comes back.
  */
 import { TooLate } from '../local/edits'
-import type { Address, Message } from '../local/types'
+import type { Address, Mention, Message } from '../local/types'
 import type { App } from '../sync/app'
 import { preview } from '../parts/preview'
 import { attempt } from '../parts/toasts.svelte'
@@ -16,6 +16,7 @@ const LONGEST_QUOTE = 200
 export interface About {
   reply: Message | undefined
   editing: Message | undefined
+  mentions: Mention[]
 }
 
 export interface SendingEvents {
@@ -39,7 +40,7 @@ export class Sending {
   ) {}
 
   /** Sends a text, or the parts of one that is too long for one message. */
-  send(parts: string[], { reply, editing }: About): void {
+  send(parts: string[], { reply, editing, mentions }: About): void {
     const { app, chat, written, events } = this
     const { text } = written
     const [said = ''] = parts
@@ -50,7 +51,13 @@ export class Sending {
     }
     const quote = reply && { id: reply.id, from: reply.from, text: preview(reply).slice(0, LONGEST_QUOTE) }
     const draft = written.saved
-    const options = editing ? { edits: editing.key } : { ...(quote && { reply: quote }), draft }
+    const options = editing
+      ? { edits: editing.key }
+      : {
+          ...(quote && { reply: quote }),
+          ...(mentions.length && { mentions }),
+          draft
+        }
     const entered = parts.map((part, at) => app.enter(chat, part, at ? {} : options))
     const kept = entered.every((one) => one.kept)
     const stored = Promise.all(entered.map((one) => one.stored))

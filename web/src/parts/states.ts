@@ -101,12 +101,17 @@ export function failureOf(message: Message): Failure | 'unknown' | undefined {
 }
 
 /** What is shown instead of a text. `asked`: the sender's device was asked to send the message again. */
-export type Absence = 'deleted' | 'deleted-by-me' | 'unreadable' | 'asked' | 'other-method' | 'named-method'
+export type Absence =
+  'deleted' | 'deleted-by-admin' | 'deleted-by-me' | 'unreadable' | 'asked' | 'other-method' | 'named-method'
 
 /** `one`: in the conversation; `many`: for several in a row; `short`: in the list of chats. */
 export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; many: Key; short: Key }> = {
   deleted: {
     ...{ icon: 'block', one: 'message.deleted', many: 'message.deleted-many', short: 'message.deleted' }
+  },
+  'deleted-by-admin': {
+    ...{ icon: 'block', one: 'message.deleted-by-admin', many: 'message.deleted-many' },
+    short: 'message.deleted-by-admin'
   },
   'deleted-by-me': {
     ...{ icon: 'block', one: 'message.deleted-by-me', many: 'message.deleted-many' },
@@ -131,7 +136,8 @@ export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; man
 }
 
 /** Undefined: the text is shown. */
-export function absenceOf({ kind, mine, asked, method }: Message): Absence | undefined {
+export function absenceOf({ kind, mine, asked, method, deletedBy }: Message): Absence | undefined {
+  if (kind === 'deleted' && deletedBy) return 'deleted-by-admin'
   if (kind === 'deleted') return mine ? 'deleted-by-me' : 'deleted'
   if (kind !== 'unreadable') return undefined
   if (method !== undefined) return method ? 'named-method' : 'other-method'

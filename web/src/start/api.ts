@@ -119,6 +119,7 @@ export interface Privacy {
   about: Audience
   read_receipts: boolean
   messages: Exclude<Audience, 'nobody'>
+  groups: Audience
 }
 
 const OFFLINE: Problem = { error: 'offline', text: 'The server was not reached.' }

@@ -139,6 +139,12 @@ describe('a message says how far it has come', () => {
 describe('what can’t be shown says why', () => {
   test.each([
     ['deleted', message({ kind: 'deleted' }), 'This message was deleted', '3 deleted messages'],
+    [
+      'deleted-by-admin',
+      message({ kind: 'deleted', deletedBy: 'tea@groups.example.org' }),
+      'An admin deleted this message',
+      '3 deleted messages'
+    ],
     ['deleted-by-me', mine('sent', { kind: 'deleted' }), 'You deleted this message', '3 deleted messages'],
     ['unreadable', message({ kind: 'unreadable' }), 'can’t be read on this device', '3 messages'],
     ['asked', message({ kind: 'unreadable', asked: true }), 'was asked for it again', '3 messages'],

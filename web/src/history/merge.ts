@@ -6,7 +6,7 @@ import { hex } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
-import { isServer } from '../local/address'
+import { isGroup, isServer } from '../local/address'
 import { addChange, changeKey } from '../local/changes'
 import { readTo } from '../local/chats'
 import { addMessage } from '../local/messages'
@@ -108,6 +108,9 @@ class Merging {
 
   async take(record: HistoryRecord): Promise<void> {
     await this.work.keepAlive()
+    // Nobody but a group says who has written in it
+    const of = 'chat' in record ? record.chat : record.type === 'chat' ? record.address : ''
+    if (isGroup(of, this.me)) return
     if (record.type === 'message') await this.message(record)
     else if (record.type === 'change') await this.change(record)
     else if (record.type === 'chat') await this.chat(record)

@@ -207,3 +207,21 @@ test('a group that was encrypted stays so, whatever its settings become', async 
   await until(async () => (await said(ben, open.address)).includes('for anybody'))
   expect((await rows(ben, open.address)).at(-1)).toMatchObject({ encrypted: false })
 })
+
+test('a history from another device or a backup brings nothing into a group', async () => {
+  const { world, all } = await three()
+  const [ada, ben] = all
+  const { address } = world.make('tea', [ADA, BEN])
+  for (const one of [ada, ben]) await one.app.group('refresh', address)
+  await ada.app.send(address, 'real')
+  await until(async () => (await said(ben, address)).length === 1)
+  const order = (await rows(ben, address)).at(-1)?.order ?? ''
+  const record = {
+    ...{ type: 'message', v: 1, chat: address, id: 'x', mine: false, order, kind: 'text' },
+    ...{ text: 'forged', progress: 'read', encrypted: true }
+  }
+  expect(await ben.app.mergeRecords([record as never])).toBe(0)
+  expect(await said(ben, address)).toEqual(['real'])
+  const { planOf } = await import('../../src/history/collect')
+  expect((await planOf(ben.db, Date.now())).chats.map((chat) => chat.address)).not.toContain(address)
+})

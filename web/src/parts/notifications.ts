@@ -3,9 +3,11 @@
  * or elsewhere, or at log-out.
  */
 import { liveQuery } from 'dexie'
+import { kindOf } from '../local/conversation'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 import { preferences } from './preferences.svelte'
+import { people } from './people.svelte'
 import { oneLine } from './preview'
 import { route } from './route.svelte'
 
@@ -41,8 +43,11 @@ export function notifications(
   const tell = async (chat: Address, key: string, text: string): Promise<void> => {
     watch(chat, key)
     const title = await name(chat)
+    // in a group, the title does not say who has written
+    const from = kindOf(chat, app.me) === 'group' ? (await app.db.messages.get(key))?.from : undefined
+    const said = from === undefined ? oneLine(text) : `${people.short(from)}: ${oneLine(text)}`
     const options: NotificationOptions & { renotify: boolean } = {
-      body: preferences.previews && !locked() && text ? oneLine(text) : hidden(),
+      body: preferences.previews && !locked() && text ? said : hidden(),
       tag: chat,
       renotify: true,
       icon: '/icon-192.png',

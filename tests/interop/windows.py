@@ -40,7 +40,10 @@ _PSI = """<!DOCTYPE accounts>
 """
 _PSI_OPTIONS = """<!DOCTYPE options>
 <options version="1.4" xmlns="http://psi-im.org/options">
- <options><keychain><enabled type="bool">false</enabled></keychain></options>
+ <options>
+  <keychain><enabled type="bool">false</enabled></keychain>
+  <p2p><bytestreams><listen-port type="int">0</listen-port></bytestreams></p2p>
+ </options>
 </options>
 """
 _KAIDAN = """[auth]

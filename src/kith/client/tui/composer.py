@@ -16,7 +16,7 @@ from kith.terminal import safe
 _TYPED, _PASTE_LASTS = 0.03, 0.1
 _MAX_INPUT_HISTORY = 100
 #: A mention that is being written, up to the cursor.
-_MENTION = re.compile(r"(?<!\w)@([^\s@]*)$")
+_MENTION = re.compile(r"(?<!\w)@([^\s@]*)\Z")
 
 
 class Composer(TextArea):

@@ -161,3 +161,16 @@ async def test_no_member_speaks_for_the_group(there: There, forged: str) -> None
     for word in (b"forged", b"number='9'", b"eve@", b"00ff'", b"<receipts", b"<moderated", b"<retracted"):
         assert word not in got.inner
     assert got.inner.count(b"<item ") == got.inner.count(b"<occupant-id ") == 1
+
+
+async def test_a_client_that_counts_from_1_loses_and_repeats_nothing(there: There) -> None:
+    ada = await there.person("ada/phone")
+    await there.make(ada)
+    other = ORIGIN.format("5c1b9a1e-5a0c-4cf6-9d1c-0c55d8b2a7f1")
+    quoted = f"<forwarded xmlns='urn:xmpp:forward:0'>{other}</forwarded>"
+    for inner in ("", quoted):
+        for text in ("one", "two", "one", "two"):
+            await there.write(ada, f"{text} {len(inner)}", inner + ORIGIN.format("1"))
+    assert await there.log("ada") == [
+        f"{text} {len(inner)}" for inner in ("", quoted) for text in ("one", "two")
+    ]

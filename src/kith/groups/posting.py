@@ -14,7 +14,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.actors.sender import Sender
 from kith.core.log.own import with_own
-from kith.core.log.retries import is_retry_in_group
+from kith.core.log.retries import distinct_origin, is_retry_in_group
 from kith.core.routing.hosts import Hosts
 from kith.groups.group import Group
 from kith.groups.receiving import receives
@@ -25,7 +25,7 @@ from kith.wire.serialize import attributes, escape_attribute
 from kith.wire.stanza import Stanza
 
 _START, _END = b"<message", b"</message>"
-_RETRIES = Retries(is_retry_in_group, lambda origin, stanza: origin)
+_RETRIES = Retries(is_retry_in_group, distinct_origin)
 
 
 class Posting:
@@ -174,12 +174,10 @@ class Poster:
                 if receives(session):
                     if not data:
                         name = escape_attribute(jid).encode()
-                        part = own.get(account_id) if own else None
-                        if part is not None:
-                            inside_own = with_own(posting.data, part)[len(_START) : -len(_END)]
-                            data = b"<message to='%b'%b%b%b'/></message>" % (name, inside_own, end, name)
-                        else:
-                            data = b"<message to='%b'%b%b%b'/></message>" % (name, inside, end, name)
+                        theirs = inside
+                        if (part := own.get(account_id)) is not None:
+                            theirs = with_own(posting.data, part)[len(_START) : -len(_END)]
+                        data = b"<message to='%b'%b%b%b'/></message>" % (name, theirs, end, name)
                     session.push(data, id)
                     delivered += 1
         self._figures.delivered += delivered

@@ -33,7 +33,8 @@ class Groups:
         self._store = store
         self._clock = clock
         self._turns = turns
-        self._weight = 0
+        self._weights: dict[str, int] = {}  # of those in the cache, when they were added
+        self._weight = 0  # the sum of these
         self._groups: OrderedDict[str, Group] = OrderedDict()
         #: The group of an address if it is in the cache, else None.
         self.get: Callable[[str], Group | None] = self._groups.get
@@ -119,7 +120,8 @@ class Groups:
 
     def _add(self, group: Group) -> None:
         self._groups[group.jid] = group
-        self._weight += _weight(group)
+        self._weights[group.jid] = weight = 10 + len(group.members)
+        self._weight += weight
         for _ in range(64):
             if self._weight <= _CACHED or len(self._groups) < 2:
                 return
@@ -133,16 +135,11 @@ class Groups:
         """Removes a group from the cache."""
         if self._groups.get(group.jid) is group:
             del self._groups[group.jid]
-            self._weight = sum(map(_weight, self._groups.values()))
+            self._weight -= self._weights.pop(group.jid)
 
     def all(self) -> list[Group]:
         """The groups in the cache."""
         return list(self._groups.values())
-
-
-def _weight(group: Group) -> int:
-    """How much of the cache a group takes."""
-    return 10 + sum(1 for _ in group.members)
 
 
 def memberships(jid: str, members: Iterable[Member]) -> list[Write]:

@@ -73,6 +73,9 @@ class Members:
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
 
+    def __len__(self) -> int:
+        return len(self._members)
+
     def get(self, jid: str) -> Member | None:
         return self._members.get(jid)
 

@@ -1,0 +1,30 @@
+"""Which groups stay in memory: those that were used last, and those that somebody is in."""
+
+from __future__ import annotations
+
+import pytest
+
+from kith.groups import groups
+from tests.groups.there import There
+
+
+async def test_groups_that_nobody_uses_leave_the_memory_and_come_back(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await there.person("ada/phone")
+    names = [f"g{number}@groups.localhost" for number in range(8)]
+    for name in names:
+        await there.make(ada, group=name)
+        await there.says(ada, f"<presence to='{name}/ada' type='unavailable'/>")
+    cached = there.service.groups
+    await there.enter(ada, "ada", names[0])
+    monkeypatch.setattr(groups, "_CACHED", 44)  # four groups with one member each
+    await there.make(ada, group="last@groups.localhost")
+    kept = [group.jid for group in cached.all()]
+    assert len(kept) == 4
+    assert {names[0], "last@groups.localhost"} <= set(kept)
+    for name in names:  # what has left is read again when it is needed
+        group = await cached.load(name)
+        assert group is not None
+        assert group.members.get(ada.bare) is not None
+    assert len(cached.all()) <= 5

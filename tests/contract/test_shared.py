@@ -207,6 +207,18 @@ async def test_pages_of_several_groups_come_in_one_order(logs: Logs, seed: int) 
     assert await logs.ids(logs.b, ids=some, shared=True) == sorted(some)
 
 
+async def test_ids_are_selected_within_the_bounds_and_from_the_peer(logs: Logs) -> None:
+    one, two = await group_of(logs), await group_of(logs, "h@groups.x")
+    logs.append(4)
+    for id, group in ((5, one), (6, two), (7, one), (8, one)):
+        await group.share(id, [logs.a])
+    everything = [4, 5, 6, 7, 8]
+    assert await logs.ids(logs.a, ids=everything, shared=True) == everything
+    assert await logs.ids(logs.a, ids=everything, peer=GROUP, shared=True) == [5, 7, 8]
+    assert await logs.ids(logs.a, ids=everything, after=4, before=8, shared=True) == [5, 6, 7]
+    assert await logs.ids(logs.a, ids=everything, peer="b@x", shared=True) == [4]
+
+
 async def test_a_message_expires_for_everybody(logs: Logs) -> None:
     group = await group_of(logs)
     await group.share(5, [logs.a, logs.b], expires=100)

@@ -77,11 +77,7 @@ def _entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[shared
         own = connection.execute(
             f"SELECT id, flags, x'' FROM ({selection[0]}) ORDER BY 1 {order}", selection[1]
         )
-    if query.ids is not None:
-        others = shared.named(connection, query.account, as_json(query.ids))
-    else:
-        others = shared.entries(connection, query)
-    return heapq.merge(own, others, reverse=query.backwards)
+    return heapq.merge(own, shared.entries(connection, query), reverse=query.backwards)
 
 
 def _read(connection: sqlite3.Connection, found: Iterator[shared.Found], limit: int) -> list[Entry]:

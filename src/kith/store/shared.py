@@ -13,6 +13,7 @@ entries that are read, and of groups, but not on the length of logs.
 from __future__ import annotations
 
 import heapq
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -71,13 +72,16 @@ def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     """The entries that groups have shared with an account, within the bounds of a query, in its order."""
     groups = [id for id, jid in sources(connection, query.account) if query.peer in (None, jid)]
     order = "DESC" if query.backwards else "ASC"
-    where, values = "", {"account": query.account}
+    where, values = "", dict[str, int | str](account=query.account)
     if query.after is not None:
         where += " AND log.id > :after"
         values["after"] = query.after
     if query.before is not None:
         where += " AND log.id < :before"
         values["before"] = query.before
+    if query.ids is not None:
+        where += " AND log.id IN (SELECT value FROM json_each(:ids))"
+        values["ids"] = json.dumps(list(query.ids))
     statement = (
         f"SELECT log.id, {SHARED}, ifnull(own, x'') FROM log CROSS JOIN share "
         "ON share.id = log.id AND share.account = :account "

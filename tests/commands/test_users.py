@@ -37,6 +37,12 @@ def test_accounts_are_added_listed_and_removed(stopped: RunningServer) -> None:
     assert stopped.kith("user", "list").stdout.split() == ["ben@localhost"]
 
 
+def test_a_ban_that_has_ended_keeps_nobody_from_being_added(stopped: RunningServer) -> None:
+    stopped.kith("user", "add", "ada", "--password", "x")
+    stopped.kith("user", "ban", "eve", "--days", "1e-9")
+    assert "eve@localhost was added" in stopped.kith("user", "add", "eve", "--password", "x").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

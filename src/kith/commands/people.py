@@ -73,7 +73,7 @@ def show(config: Config, chosen: Chosen) -> None:
 
 
 async def _rows(config: Config, store: Store, live: LiveSessions, chosen: Chosen) -> list[Row]:
-    bans = BanList(ban for ban in await BanRecords(store).all() if not ban.is_over(Clock().now()))
+    bans = BanList(await BanRecords(store).in_force(Clock().now()))
     people = People(config, store, live)
     names = chosen.form != "short" or bool(chosen.query)
     found = [one for one in await people.all(bans, names=names) if _is_chosen(one, chosen)]

@@ -39,7 +39,7 @@ def show(config: Config, who: str) -> None:
 
     async def read(store: Store) -> _Person:
         record = await Exclusions(config, store, Clock(), Randomness()).account(who)
-        bans = BanList(ban for ban in await BanRecords(store).all() if not ban.is_over(Clock().now()))
+        bans = BanList(await BanRecords(store).in_force(Clock().now()))
         facts = await People(config, store, live or LiveSessions()).one(record.jid, bans)
         if facts is None:
             raise Refused("not-found", f"there is no account {record.jid}")

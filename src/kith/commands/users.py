@@ -90,7 +90,8 @@ def add(config: Config, jid: str, password: str) -> None:
     bare, keys = checked_jid(config, jid), _keys(password)
 
     async def create(store: Store) -> bool:
-        if found := BanList(await BanRecords(store).all()).of_account(0, bare.partition("@")[0]):
+        bans = BanList(await BanRecords(store).in_force(Clock().now()))
+        if found := bans.of_account(0, bare.partition("@")[0]):
             ban = found[0]
             fail(f"{bare} is banned ({ban.kind} {ban.value}); first: kith user unban {ban.value}")
         created = bool(await store.create_accounts([(bare, keys)]))

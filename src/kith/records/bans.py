@@ -78,6 +78,10 @@ class BanRecords:
         documents = await self._store.documents(0, SPACE)
         return [ban for _, ban in readable(documents, _decode, "ban")]
 
+    async def in_force(self, now: float) -> list[Ban]:
+        """The bans that have not ended."""
+        return [ban for ban in await self.all() if not ban.is_over(now)]
+
     async def put(self, ban: Ban) -> None:
         """Stores a ban. It replaces one of the same kind and value."""
         await self._store.put(0, SPACE, _key(ban), _encode(ban))

@@ -49,12 +49,10 @@ class Bans:
     async def load(self) -> None:
         """Reads the bans again, and ends the sessions that they exclude."""
         self._reads = read = self._reads + 1
-        found = await self.records.all()
+        found = await self.records.in_force(self._clock.now())
         if read < self._last_read:
             return  # another call has read what was written later
         self._last_read = read
-        now = self._clock.now()
-        found = [ban for ban in found if not ban.is_over(now)]
         if found == self.list.all:
             return
         known = {ban.id: ban for ban in self.list.all}

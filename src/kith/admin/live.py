@@ -29,7 +29,6 @@ class AskedTracing(msgspec.Struct):
 class LiveSession(msgspec.Struct):
     """A session. ``address``: the IP address that it was last connected from."""
 
-    account: str
     resource: str
     device: str
     address: str
@@ -37,25 +36,24 @@ class LiveSession(msgspec.Struct):
 
 
 class LiveSessions(msgspec.Struct):
-    """All sessions of a server. Implements `kith.admin.people.Live`."""
+    """All sessions of a server, by bare address. Implements `kith.admin.people.Live`."""
 
-    sessions: list[LiveSession] = []
+    sessions: dict[str, list[LiveSession]] = {}
 
     @classmethod
     def of(cls, accounts: Accounts) -> LiveSessions:
         """The sessions of all accounts in memory."""
         return cls(
-            [
-                LiveSession(
-                    account.jid,
-                    session.jid.resource,
-                    session.device,
-                    session.address,
-                    session.sink is not None,
-                )
+            {
+                account.jid: [
+                    LiveSession(
+                        session.jid.resource, session.device, session.address, session.sink is not None
+                    )
+                    for session in account.sessions.values()
+                ]
                 for account in accounts.all()
-                for session in account.sessions.values()
-            ]
+                if account.sessions
+            }
         )
 
     def is_online(self, bare: str) -> bool:
@@ -63,4 +61,4 @@ class LiveSessions(msgspec.Struct):
 
     def of_account(self, bare: str) -> Sequence[LiveSession]:
         """The sessions of an account."""
-        return [session for session in self.sessions if session.account == bare]
+        return self.sessions.get(bare, ())

@@ -12,6 +12,7 @@ from kith.accounts.errors import Refused
 from kith.admin.targets import account_address, ban_value
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.text import one_line
 from kith.config import Config
 from kith.ports.store import AccountRecord, Store
 from kith.records.audit import Actor, Audit
@@ -129,14 +130,8 @@ class Exclusions:
     ) -> Ban:
         now = self._clock.now()
         until = now + days * _DAY if days else 0.0
-        reason, note = _line(reason), _line(note)
+        reason, note = one_line(reason)[:MAX_TEXT], one_line(note)[:MAX_TEXT]
         return Ban(self._randomness.hex(4), kind, value, now, actor.name, until, scope, reason, note)
-
-
-def _line(text: str) -> str:
-    """A text without characters that can't be printed, or stand in XML."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(printable.split())[:MAX_TEXT]
 
 
 def _details(ban: Ban) -> str:

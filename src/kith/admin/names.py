@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
+from kith.base.text import one_line
 from kith.features.pubsub import Item
 from kith.ports.store import Document
 from kith.wire import ns
@@ -30,7 +31,7 @@ def name_in(kept: Mapping[str, Sequence[Document]]) -> str:
             if (element := _parsed(document.value, space)) is None:
                 continue
             text = element.findtext(_PATHS[space]) if space in _PATHS else element.text
-            if name := _one_line(text or ""):
+            if name := one_line((text or "")[: 4 * _MAX_NAME])[:_MAX_NAME]:
                 return name
     return ""
 
@@ -41,8 +42,3 @@ def _parsed(value: bytes, space: str) -> Element | None:
         return ElementTree.fromstring(value) if space == _CARD else _decode_item(value).element
     except (ElementTree.ParseError, msgspec.DecodeError):
         return None
-
-
-def _one_line(text: str) -> str:
-    printable = "".join(character if character.isprintable() else " " for character in text[: 4 * _MAX_NAME])
-    return " ".join(printable.split())[:_MAX_NAME]

@@ -8,6 +8,7 @@ import structlog
 
 from kith.base.clock import Clock
 from kith.base.rates import RateLimit
+from kith.base.text import one_line
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
@@ -69,11 +70,11 @@ class SpamReports(Feature):
         if await Reports(self._store).add(made):
             reason = made.reason.rpartition(":")[2]
             logger.warning("reported", who=str(jid), reason=reason)
-            words = f": “{_one_line(made.text)}”" if made.text else ""
+            words = f": “{_quoted(made.text)}”" if made.text else ""
             self._notices.tell(f"{jid.bare} was reported for {reason} by {made.reporter}{words}.", _HINT)
 
 
-def _one_line(text: str) -> str:
+def _quoted(text: str) -> str:
     """Words of a reporter, so that they can't look like anything else in a message of the server."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).replace("”", '"').split())
+    words = one_line(text).replace("”", '"')
     return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

@@ -13,6 +13,7 @@ import structlog
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.text import one_line
 from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 
@@ -70,7 +71,7 @@ class Audit:
         All texts become one printable line, so that nobody can forge entries with line breaks.
         """
         now = self._clock.now()
-        by, target, details = (_line(text) for text in (actor.name, target, details))
+        by, target, details = (one_line(text[:_MAX_TEXT]) for text in (actor.name, target, details))
         entry = Action(now, by, actor.via, action, target, details)
         key = f"{int(now * 1000):014}-{self._randomness.hex(4)}"
         seq = await self._store.put(0, SPACE, key, _encode(entry))
@@ -95,9 +96,3 @@ class Audit:
         for position, key in enumerate(keys):
             if key < oldest or position < len(keys) - MAX_ENTRIES:
                 await self._store.remove(0, SPACE, key)
-
-
-def _line(text: str) -> str:
-    """A text as one line of printable characters."""
-    printable = "".join(character if character.isprintable() else " " for character in text[:_MAX_TEXT])
-    return " ".join(printable.split())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from kith.base.text import one_line
 from kith.ports.store import Document
 
 #: How long a token is valid, and the age at which it is replaced, in seconds.
@@ -119,7 +120,7 @@ def agent_id(text: str) -> str:
 
 def clean(text: str) -> str:
     """The name that a client gives itself, made safe to show."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_NAME]).split())
+    return one_line(text[:_MAX_NAME])
 
 
 def handheld(*texts: str) -> bool:

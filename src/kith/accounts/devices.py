@@ -27,7 +27,7 @@ class Shown:
     @property
     def name(self) -> str:
         """The name that its owner gave it, else the one that it gives itself."""
-        return self.device.label or self.device.name or self.device.software or "Unknown device"
+        return self.device.title or "Unknown device"
 
 
 class Logins:

@@ -188,7 +188,7 @@ class Traces:
         for bare in accounts:
             record = await self._store.account(bare)
             for device in (await self._devices.all(record.id)).values() if record is not None else ():
-                found[bare, device.id] = device.label or device.name or device.software
+                found[bare, device.id] = device.title
         return found
 
     async def _bounced(self, record: AccountRecord, peer: str, id: str) -> list[TracedMessage]:

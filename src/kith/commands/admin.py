@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from kith.base.randomness import Randomness
 from kith.commands.audit import actor, note
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
+from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.ports.store import Store
@@ -53,7 +53,7 @@ def show_tokens(config: Config) -> None:
         table.add_column(column, no_wrap=column == "ID", overflow="fold")
     for token in tokens:
         may = "change" if token.write else "read"
-        when = [_moment(token.made), token.by, _moment(token.used) or "never", _expiry(token)]
+        when = [local_time(token.made), token.by, local_time(token.used) or "never", _expiry(token)]
         table.add_row(token.id, token.name, may, *when)
     show_table(table)
 
@@ -93,7 +93,7 @@ def show_log(config: Config, count: int, as_json: bool) -> None:
         table.add_column(column, overflow="fold")
     for entry in entries:
         texts = [one_line(text) for text in (entry.by, entry.via, entry.action, entry.target, entry.details)]
-        table.add_row(_moment(entry.at), *texts)
+        table.add_row(local_time(entry.at), *texts)
     show_table(table)
 
 
@@ -101,11 +101,7 @@ def _tokens(store: Store) -> AdminTokens:
     return AdminTokens(store, Clock(), Randomness())
 
 
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds else ""
-
-
 def _expiry(token: AdminToken) -> str:
     if not token.expires:
         return "never"
-    return "expired" if token.expires <= Clock().now() else _moment(token.expires)
+    return "expired" if token.expires <= Clock().now() else local_time(token.expires)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.table import Table
 
@@ -14,6 +13,7 @@ from kith.base.randomness import Randomness
 from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
+from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.ports.store import Store
@@ -34,7 +34,7 @@ def announce(config: Config, text: str, days: float) -> None:
     except ValueError as error:
         fail(str(error))
     say(f"Announced ({made.id}). Who is online gets it at once,")
-    say(f"others when they come online until {_moment(made.expires)}.")
+    say(f"others when they come online until {local_time(made.expires)}.")
     say(f"To cancel it: kith announce --cancel {made.id}")
 
 
@@ -56,9 +56,9 @@ def show(config: Config) -> None:
     for column in ("ID", "WHEN", "UNTIL", "RECEIVED", "TEXT"):
         table.add_column(column, overflow="fold")
     for one in found:
-        until = "cancelled" if one.cancelled else _moment(one.expires)
+        until = "cancelled" if one.cancelled else local_time(one.expires)
         reached = f"{received[one.id]} of {accounts}"
-        table.add_row(one.id, _moment(one.at), until, reached, one_line(one.text))
+        table.add_row(one.id, local_time(one.at), until, reached, one_line(one.text))
     show_table(table)
 
 
@@ -89,7 +89,3 @@ async def _read(store: Store) -> tuple[Sequence[Announcement], Counter[str], int
         if (record := await store.account(jid)) is not None:
             received.update(document.key for document in await store.documents(record.id, RECEIVED))
     return found, received, len(accounts)
-
-
-def _moment(at: float) -> str:
-    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from rich.table import Table
@@ -13,11 +12,11 @@ from kith.accounts.errors import Refused
 from kith.admin.exclusions import Exclusions
 from kith.admin.targets import ban_value, guess_kind
 from kith.base.clock import Clock
-from kith.base.ids import stamp
 from kith.base.randomness import Randomness
 from kith.commands.audit import actor
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
+from kith.commands.times import local_time, utc_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.records.bans import Ban, Kind, Scope
@@ -87,7 +86,7 @@ def show(config: Config, as_json: bool) -> None:
         for ban in bans:
             values = {name: getattr(ban, name) for name in ("id", "kind", "value", "scope", "by")}
             words = {"reason": ban.reason, "note": ban.note}
-            times = {"made": _stamp(ban.made), "until": _stamp(ban.until)}
+            times = {"made": utc_time(ban.made), "until": utc_time(ban.until)}
             say(json.dumps({**values, **times, **words}, ensure_ascii=False))
         return
     if not bans:
@@ -98,7 +97,7 @@ def show(config: Config, as_json: bool) -> None:
         table.add_column(column, no_wrap=column == "ID", overflow="fold")
     for ban in bans:
         scope = "new accounts" if ban.scope == "registration" else "everything"
-        texts = (ban.value, scope, _moment(ban.made), ban.by, _moment(ban.until), ban.reason, ban.note)
+        texts = (ban.value, scope, local_time(ban.made), ban.by, local_time(ban.until), ban.reason, ban.note)
         table.add_row(ban.id, ban.kind, *(one_line(text) for text in texts))
     show_table(table)
 
@@ -122,13 +121,5 @@ def _run(config: Config, work: Callable[[Exclusions], Awaitable[_T]]) -> _T:
         fail(text[:1].lower() + text[1:].rstrip("."))
 
 
-def _stamp(seconds: float) -> str | None:
-    return stamp(datetime.fromtimestamp(seconds, UTC)) if seconds else None
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}" if seconds else ""
-
-
 def _until(ban: Ban) -> str:
-    return f", until {_moment(ban.until)}" if ban.until else ""
+    return f", until {local_time(ban.until)}" if ban.until else ""

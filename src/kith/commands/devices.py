@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from rich.table import Table
 
 from kith.base.clock import Clock
@@ -11,6 +9,7 @@ from kith.base.randomness import Randomness
 from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
+from kith.commands.times import local_time
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.ports.store import Store
@@ -37,9 +36,8 @@ def show(config: Config, jid: str) -> None:
     for column in ("DEVICE", "NAME", "PROGRAM", "LAST USED", "TOKEN"):
         table.add_column(column, no_wrap=column == "DEVICE", overflow="fold")
     for device in devices:
-        used = f"{datetime.fromtimestamp(device.used):%Y-%m-%d %H:%M}"
         token = "yes" if device.current or device.new else "no"
-        table.add_row(device.id, device.name, device.software, used, token)
+        table.add_row(device.id, device.name, device.software, local_time(device.used), token)
     show_table(table)
 
 

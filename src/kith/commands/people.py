@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.table import Table
@@ -13,9 +12,9 @@ from rich.table import Table
 from kith.admin.live import LiveSession, LiveSessions
 from kith.admin.people import Facts, People
 from kith.base.clock import Clock
-from kith.base.ids import stamp
 from kith.commands.running import live_sessions
 from kith.commands.tables import show_table
+from kith.commands.times import local_time, utc_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.ports.store import Store, Usage
@@ -114,12 +113,12 @@ def _plain(row: Row, running: bool) -> dict[str, object]:
         "name": facts.name,
         "state": facts.state,
         "online": facts.online if running else None,
-        "last_seen": _stamp(facts.last_seen),
+        "last_seen": utc_time(facts.last_seen),
         "devices": [
             {
                 "id": device.id,
-                "name": device.label or device.name or device.software,
-                "last_seen": _stamp(device.used),
+                "name": device.title,
+                "last_seen": utc_time(device.used),
             }
             for device in facts.devices
         ],
@@ -131,14 +130,8 @@ def _plain(row: Row, running: bool) -> dict[str, object]:
     }
 
 
-def _stamp(seconds: float) -> str | None:
-    return stamp(datetime.fromtimestamp(seconds, UTC)) if seconds else None
-
-
 def _last(facts: Facts) -> str:
-    if facts.online:
-        return "online"
-    return f"{datetime.fromtimestamp(facts.last_seen):%Y-%m-%d %H:%M}" if facts.last_seen else "never"
+    return "online" if facts.online else local_time(facts.last_seen) or "never"
 
 
 def size_of(count: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NamedTuple
 
 from kith.accounts.errors import Refused
@@ -15,6 +14,7 @@ from kith.base.randomness import Randomness
 from kith.commands.fail import fail
 from kith.commands.people import size_of
 from kith.commands.running import live_sessions
+from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.core.actors.roster import SPACE as ROSTER
@@ -61,9 +61,8 @@ def show(config: Config, who: str) -> None:
     for name, text in _lines(person, running=live is not None):
         say(f"{name:12}{one_line(text)}")
     for device in sorted(person.facts.devices, key=lambda device: -device.used):
-        called = device.label or device.name or device.software
         app = " (app password)" if device.credential else ""
-        say(f"{'device':12}{device.id}  {_moment(device.used)}  {one_line(called)}{app}")
+        say(f"{'device':12}{device.id}  {local_time(device.used)}  {one_line(device.title)}{app}")
     for session in sessions:
         say(f"{'session':12}{one_line(_session(session))}")
 
@@ -75,15 +74,17 @@ def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
         yield "name", facts.name
     yield "state", facts.state
     for ban in facts.bans:
-        until = f" until {_moment(ban.until)}" if ban.until else ""
+        until = f" until {local_time(ban.until)}" if ban.until else ""
         yield (
             "",
-            f"{ban.kind} {ban.value} since {_moment(ban.made)}{until}, by {ban.by}; {ban.note}".rstrip("; "),
+            f"{ban.kind} {ban.value} since {local_time(ban.made)}{until}, by {ban.by}; {ban.note}".rstrip(
+                "; "
+            ),
         )
     if facts.online:
         yield "last seen", "online"
     else:
-        last = _moment(facts.last_seen) if facts.last_seen else "never"
+        last = local_time(facts.last_seen) or "never"
         yield "last seen", last if running else f"{last} (no server is running)"
     yield "password", "of its own" if facts.password else "none (logs in by phone number)"
     waiting = f", {usage.undelivered} of them wait for a device" if usage.undelivered else ""
@@ -96,14 +97,10 @@ def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
     if person.former:
         yield "before", ", ".join(person.former)
     for seen in facts.addresses:
-        yield "from", f"{seen.address}, {_moment(seen.first)} to {_moment(seen.last)}"
+        yield "from", f"{seen.address}, {local_time(seen.first)} to {local_time(seen.last)}"
 
 
 def _session(session: LiveSession) -> str:
     state = "connected from" if session.connected else "waits to be resumed, was at"
     device = f", device {session.device}" if session.device else ""
     return f"{session.resource}, {state} {session.address or 'an unknown address'}{device}"
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"

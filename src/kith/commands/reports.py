@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from rich.table import Table
 
 from kith.commands.audit import note
 from kith.commands.tables import show_table
+from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.ports.store import Store
@@ -25,9 +24,9 @@ def show(config: Config) -> None:
     for column in ("WHEN", "WHO", "REASON", "REPORTED BY", "WORDS"):
         table.add_column(column, overflow="fold")
     for report in reports:
-        when = f"{datetime.fromtimestamp(report.at):%Y-%m-%d %H:%M}"
         words = one_line(report.text)
-        table.add_row(when, report.reported, report.reason.rpartition(":")[2], report.reporter, words)
+        reason = report.reason.rpartition(":")[2]
+        table.add_row(local_time(report.at), report.reported, reason, report.reporter, words)
     show_table(table)
 
 

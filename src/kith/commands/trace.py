@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from rich.table import Table
@@ -16,12 +16,13 @@ from kith.admin.exclusions import Exclusions
 from kith.admin.targets import peer_address
 from kith.admin.trace import LiveTrace, TracedMessage, TraceResult, Traces
 from kith.base.clock import Clock
-from kith.base.ids import stamp, to_text
+from kith.base.ids import to_text
 from kith.base.randomness import Randomness
 from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.running import live_trace, switch_tracing
 from kith.commands.tables import show_table
+from kith.commands.times import utc_time
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.core.sessions.tracing import TraceEvent
@@ -140,11 +141,11 @@ def _show_events(events: Sequence[TraceEvent]) -> None:
 def _print(found: TraceResult) -> None:
     """One JSON object per line, the oldest first: messages, then events."""
     for message in reversed(found.messages):
-        say(json.dumps({**asdict(message), "at": _stamp(message.at)}, ensure_ascii=False))
+        say(json.dumps({**asdict(message), "at": utc_time(message.at)}, ensure_ascii=False))
     for event in found.events:
         values = {name: getattr(event, name) for name in event.__struct_fields__}
         id = to_text(event.id) if event.id else ""
-        say(json.dumps({**values, "at": _stamp(event.at), "id": id}, ensure_ascii=False))
+        say(json.dumps({**values, "at": utc_time(event.at), "id": id}, ensure_ascii=False))
 
 
 def _kind(message: TracedMessage) -> str:
@@ -153,7 +154,3 @@ def _kind(message: TracedMessage) -> str:
 
 def _local(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
-
-
-def _stamp(seconds: float) -> str:
-    return stamp(datetime.fromtimestamp(seconds, UTC))

@@ -64,6 +64,11 @@ class Device(msgspec.Struct):
     retired: list[Token] = []
     alike: str = ""
 
+    @property
+    def title(self) -> str:
+        """What people know the device by, as far as anybody has named it: the owner first; may be empty."""
+        return self.label or self.name or self.software
+
     def seen(self, software: str, name: str, now: float) -> None:
         """Notes that the device has logged in, and what it says about itself."""
         self.software, self.name = software or self.software, name or self.name

@@ -65,7 +65,7 @@ class PersonDevice(msgspec.Struct):
     def of(cls, device: StoredDevice, online: bool, now: float) -> PersonDevice:
         return cls(
             device.id,
-            device.label or device.name or device.software,
+            device.title,
             device.software,
             device.platform,
             moment(device.created),

@@ -9,6 +9,7 @@ from kith.accounts.errors import Refused
 from kith.admin.exclusions import Exclusions
 from kith.admin.live import LiveSession, LiveSessions
 from kith.admin.people import Facts, People
+from kith.admin.ties import Ties
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.commands.fail import fail
@@ -17,20 +18,15 @@ from kith.commands.running import live_sessions
 from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
-from kith.core.actors.roster import SPACE as ROSTER
 from kith.ports.store import Store, Usage
 from kith.records.bans import BanList, BanRecords
-from kith.records.moves import Moves
-from kith.records.reports import Reports
 from kith.terminal import one_line, say
 
 
 class _Person(NamedTuple):
     facts: Facts
     usage: Usage
-    contacts: int
-    former: list[str]
-    reports: int
+    ties: Ties
 
 
 def show(config: Config, who: str) -> None:
@@ -43,15 +39,7 @@ def show(config: Config, who: str) -> None:
         facts = await People(config, store, live or LiveSessions()).one(record.jid, bans)
         if facts is None:
             raise Refused("not-found", f"there is no account {record.jid}")
-        contacts = await store.documents(record.id, ROSTER)
-        moves, reports = await Moves(store).all(), await Reports(store).all()
-        return _Person(
-            facts,
-            await store.usage(record.id),
-            sum(document.key != "" for document in contacts),
-            [old for old, move in moves.items() if move.new == record.jid],
-            sum(report.reported.partition("/")[0] == record.jid for report in reports),
-        )
+        return _Person(facts, await store.usage(record.id), await Ties.of(store, record))
 
     try:
         person = with_store(config, read)
@@ -68,19 +56,15 @@ def show(config: Config, who: str) -> None:
 
 
 def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
-    facts, usage = person.facts, person.usage
+    facts, usage, ties = person
     yield "address", facts.jid + (" (operator)" if facts.operator else "")
     if facts.name:
         yield "name", facts.name
     yield "state", facts.state
     for ban in facts.bans:
         until = f" until {local_time(ban.until)}" if ban.until else ""
-        yield (
-            "",
-            f"{ban.kind} {ban.value} since {local_time(ban.made)}{until}, by {ban.by}; {ban.note}".rstrip(
-                "; "
-            ),
-        )
+        since = f"since {local_time(ban.made)}{until}, by {ban.by}"
+        yield "", f"{ban.kind} {ban.value} {since}; {ban.note}".rstrip("; ")
     if facts.online:
         yield "last seen", "online"
     else:
@@ -91,11 +75,11 @@ def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
     outgoing = f", {usage.outgoing} for another server" if usage.outgoing else ""
     total = size_of(usage.message_bytes + usage.document_bytes)
     yield "storage", f"{total}: {usage.messages} messages{waiting}{outgoing}"
-    yield "contacts", str(person.contacts)
-    if person.reports:
-        yield "reported", f"by {person.reports}; see: kith reports"
-    if person.former:
-        yield "before", ", ".join(person.former)
+    yield "contacts", str(ties.contacts)
+    if ties.reports:
+        yield "reported", f"by {ties.reports}; see: kith reports"
+    if ties.former:
+        yield "before", ", ".join(ties.former)
     for seen in facts.addresses:
         yield "from", f"{seen.address}, {local_time(seen.first)} to {local_time(seen.last)}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +17,7 @@ from kith.accounts.leaving import Leaving
 from kith.admin.exclusions import Exclusions
 from kith.admin.people import Facts, People, Wanted
 from kith.admin.targets import account_address
+from kith.admin.ties import Ties
 from kith.api.admin.person_types import (
     Person,
     PersonAddress,
@@ -34,13 +37,10 @@ from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
-from kith.core.actors.roster import SPACE as ROSTER
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord, Store
 from kith.records.audit import Audit
-from kith.records.moves import Moves
-from kith.records.reports import Reports
 from kith.wire.errors import StanzaError
 
 _PATH = "/api/admin/people/{address}"
@@ -64,10 +64,18 @@ _LIST: dict[str, Any] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
 }
 
-
 #: How many lists one operator may ask for at once, and in how many seconds as many more. A list may have to
 #: read all accounts.
 LISTS = (120, 60.0)
+
+
+@contextmanager
+def _weak_refused() -> Iterator[None]:
+    """Refuses a password that can't be one."""
+    try:
+        yield
+    except StanzaError as error:
+        raise Refused("weak-password", f"{error.text.capitalize()}.") from None
 
 
 class NewPerson(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,9 +163,7 @@ class PeopleResource:
         now, sessions = self._clock.now(), self._accounts.sessions(record.jid)
         connected = {session.device for session in sessions if session.sink is not None}
         devices = sorted(facts.devices, key=lambda device: -device.used)
-        reports = await Reports(self._store).all()
-        moves = await Moves(self._store).all()
-        contacts = await self._store.documents_of(record.id, [ROSTER])
+        ties = await Ties.of(self._store, record)
         async with self._adding_up:
             usage = await self._store.usage(record.id)
         return PersonDetails(
@@ -172,11 +178,11 @@ class PeopleResource:
                 PersonAddress(one.address, moment(one.first), moment(one.last)) for one in facts.addresses
             ],
             storage=Storage.of(usage),
-            contacts=sum(document.key != "" for document in contacts[ROSTER]),
+            contacts=ties.contacts,
             password=facts.password,
-            reports=sum(report.reported.partition("/")[0] == record.jid for report in reports),
+            reports=ties.reports,
             bans=[Ban.of(ban) for ban in facts.bans],
-            moved_from=[old for old, move in moves.items() if move.new == record.jid],
+            moved_from=ties.former,
         )
 
     # -- accounts ----------------------------------------------------------------------------------
@@ -196,7 +202,8 @@ class PeopleResource:
         self._refuse_operator(call, bare)
         if (ban := self._bans.of_registration(bare)) is not None:
             raise Refused("banned", f"{bare} is banned ({ban.kind} {ban.value}). Lift the ban first.")
-        keys = await self._keys(request.password)
+        with _weak_refused():
+            keys = await self._revocation.keys(request.password)
         if not await self._accounts.create([(bare, keys)]):
             raise Refused("conflict", f"{bare} exists.")
         await self._audit.note(call.actor, "account.add", bare)
@@ -237,17 +244,9 @@ class PeopleResource:
         """Logs out all devices, and ends all sessions. Not for accounts of other operators."""
         account = await self._account(call)
         self._refuse_operator(call, account.jid)
-        try:
+        with _weak_refused():
             await self._revocation.new_password(account, request.password)
-        except StanzaError as error:
-            raise Refused("weak-password", f"{error.text.capitalize()}.") from None
         await self._audit.note(call.actor, "account.password", account.jid)
-
-    async def _keys(self, password: str) -> dict[str, Any]:
-        try:
-            return await self._revocation.keys(password)
-        except StanzaError as error:
-            raise Refused("weak-password", f"{error.text.capitalize()}.") from None
 
     # -- finding -----------------------------------------------------------------------------------
 

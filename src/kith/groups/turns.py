@@ -42,8 +42,10 @@ class Turns:
                 await turn
             return await work()
         finally:
-            if turn is None or turn.done():
+            if turn is None or (turn.done() and not turn.cancelled()):
                 self._next(group)
+            else:  # it was cancelled while it waited: others go on after those before it
+                turn.cancel()
 
     def _next(self, group: str) -> None:
         waiting = self._waiting[group]

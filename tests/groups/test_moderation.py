@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from kith.core.actors.account import Session
+from kith.groups.group import Group
+from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 from tests.groups.test_entering import trio
-from tests.groups.there import GROUP, There, conditions, texts
+from tests.groups.there import GROUP, GROUPS, ORIGIN, There, conditions, texts
 
 RETRACT = "urn:xmpp:message-retract:1"
 
@@ -80,6 +82,36 @@ async def test_an_author_takes_back_only_their_own(there: There) -> None:
     dan = await there.person("dan/phone")
     plain = "<x xmlns='http://jabber.org/protocol/muc'/>"
     assert texts(await there.enter(dan, "dan", inner=plain)) == []
+
+
+async def test_who_may_not_write_any_more_takes_nothing_back(there: There) -> None:
+    ada, ben, _ = await trio(there)
+    origin = ORIGIN.format("5c1b9a1e-5a0c-4cf6-9d1c-0c55d8b2a7f1")
+    other = ORIGIN.format("9b2f6f52-4b0e-43a8-8a52-0a4f1b6f4f11")
+    id = id_of(await there.write(ben, "said", origin))
+    retract = f"<retract xmlns='{RETRACT}' id='{id}'/>"
+    assert await there.affiliate(ada, {"ben": "outcast"})
+    there.heard(ada)
+    for inner in (retract, retract + other, retract + origin):
+        await there.write(ben, "", inner)
+    await there.service.in_turn(parse_jid(GROUP), _nothing)  # after what was asked for before
+    assert await there.log(GROUP) == ["said"]
+    assert there.heard(ada) == []
+
+
+async def test_a_retraction_that_is_refused_changes_nothing(there: There) -> None:
+    ada, ben, _ = await trio(there)
+    id = id_of(await there.write(ben, "said"))
+    stale = f"<for xmlns='{GROUPS}' number='1'/>" + ORIGIN.format("9b2f6f52-4b0e-43a8-8a52-0a4f1b6f4f11")
+    await there.affiliate(ada, {"cyd": "member"})
+    refused = await there.write(ben, "", f"<retract xmlns='{RETRACT}' id='{id}'/>{stale}")
+    assert conditions(refused) == ["conflict"]
+    await there.service.in_turn(parse_jid(GROUP), _nothing)
+    assert await there.log(GROUP) == ["said"]
+
+
+async def _nothing(group: Group) -> None:
+    pass
 
 
 async def test_nobody_pretends_to_moderate(there: There) -> None:

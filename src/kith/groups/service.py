@@ -42,6 +42,7 @@ from kith.groups.history import History
 from kith.groups.members import Affiliation
 from kith.groups.messages import Messages
 from kith.groups.names import JOIN
+from kith.groups.occupants import Role
 from kith.groups.posting import Poster
 from kith.groups.presence import RoomPresence
 from kith.groups.rates import Rates
@@ -165,7 +166,9 @@ class GroupService(Feature):
         if stanza.type == "groupchat" and not to.resource:
             work = self.messages.admit(group, sender, stanza)
             if _RETRACT in stanza.children and work is not LATER:
-                self.later(to.bare, lambda: self.retracted(group, sender.bare, stanza))
+                if isinstance(work, Coroutine):
+                    return self._posted_retraction(work, group, sender, stanza)
+                self.later(group.jid, lambda: self._retract(group, sender, stanza))
             return work
         if to.resource:
             return self.to_occupant(group, sender, stanza, to)
@@ -173,6 +176,19 @@ class GroupService(Feature):
             if (handler := self.to_group.get(name)) is not None:
                 return handler(group, sender, stanza, to)
         raise StanzaError("bad-request", "a message to all is of type groupchat")
+
+    async def _posted_retraction(
+        self, work: Coroutine[Any, Any, None], group: Group, sender: Sender, stanza: Stanza
+    ) -> None:
+        """Takes back a message, if the group takes the message that says so."""
+        await work
+        self.later(group.jid, lambda: self._retract(group, sender, stanza))
+
+    async def _retract(self, group: Group, sender: Sender, stanza: Stanza) -> None:
+        """Takes back a message. What looks like a retry of something else changes nothing for others."""
+        author = self.messages.author_of(group, sender)
+        if author is not None and author.role >= Role.PARTICIPANT:
+            await self.retracted(group, author.bare, stanza)
 
     def _submitted(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
         form = find_form(stanza.element)

@@ -11,12 +11,12 @@ import pytest
 
 from kith.core.actors.account import Session
 from kith.features.privacy import PrivacySettings
-from kith.groups import receipts
+from kith.groups import messages, receipts
 from kith.ports.store import LogQuery
 from kith.records import privacy
 from kith.records.privacy import Privacy
 from kith.wire.stanza import Stanza
-from tests.groups.there import GROUP, GROUPS, There, conditions, groups
+from tests.groups.there import GROUP, GROUPS, There, conditions, groups, texts
 from tests.parts import DOMAIN
 
 EVERY = 0.02
@@ -143,3 +143,32 @@ async def test_marks_are_there_after_a_restart(there: There) -> None:
     document = await there.node.store.document(record.id, "receipts", "")
     assert document is not None
     assert f"ben@{DOMAIN}".encode() in document.value
+
+
+DISPLAYED = "<displayed xmlns='urn:xmpp:chat-markers:0' id='x'/>"
+
+
+async def test_a_marker_brings_nothing_in_that_needs_the_right_to_write(there: There) -> None:
+    ada = await there.person("ada/phone", receives=True)
+    ben = await there.person("ben/phone", receives=True)
+    await there.make(ada, **{f"{{{GROUPS}}}announce": "1"})
+    await there.affiliate(ada, {"ben": "member"})
+    there.heard(ada)
+    for more in ("", f"<marks xmlns='{GROUPS}'/>"):
+        assert conditions(await there.write(ben, "spam", DISPLAYED + more)) == ["forbidden"]
+    assert texts(there.heard(ada)) == []
+    assert conditions(await there.write(ben, "", DISPLAYED)) == []
+    assert [b"<displayed" in one.inner for one in there.heard(ada)] == [True]
+
+
+async def test_markers_do_not_flood_a_large_group_whose_members_have_not_entered(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await there.person("ada/phone", receives=True)
+    ben = await there.person("ben/phone", receives=True)
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member"})
+    there.heard(ada)
+    monkeypatch.setattr(messages, "_FEW", 1)
+    assert conditions(await there.write(ben, "", DISPLAYED)) == []
+    assert there.heard(ada) == []

@@ -41,7 +41,9 @@ _MADE_FOR = re.compile(rb"<for xmlns='urn:kith:groups:0' number='([0-9]{1,18})'/
 _RETRACT = ns.tag(ns.RETRACT, "retract")
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
-#: In groups with more occupants, nobody is sent the markers of others.
+#: What a message with marks may have beside them.
+_WITH_MARKS = _PASSING | {GROUPS}
+#: In groups with more occupants or members, nobody is sent the markers of others.
 _FEW = 20
 
 
@@ -99,7 +101,7 @@ class Messages:
         try:
             if author is None:
                 raise StanzaError("not-acceptable", "only those who are in the group may write to it")
-            if MARKS in stanza.children or DISPLAYED in stanza.children:
+            if _is_mark(stanza):
                 return self._note(group, author, sender, stanza)
             if author.role < Role.PARTICIPANT:
                 raise StanzaError("forbidden", "you may not write in this group")
@@ -132,13 +134,18 @@ class Messages:
             if not self._receipts.is_loaded(group):
                 return LATER if sender.committing else self._note_later(group, author, stanza)
             self._receipts.note(group, author.bare, stanza)
-        if DISPLAYED in stanza.children and len(group.occupants) <= _FEW:
-            self._poster.broadcast(group, self._message(group, author, stanza, cleaned(group, stanza), 0))
+        self._pass_on_mark(group, author, stanza)
         return None
 
     async def _note_later(self, group: Group, author: Author, stanza: Stanza) -> None:
         await self._receipts.load(group)
         self._receipts.note(group, author.bare, stanza)
+        self._pass_on_mark(group, author, stanza)
+
+    def _pass_on_mark(self, group: Group, author: Author, stanza: Stanza) -> None:
+        few = len(group.occupants) <= _FEW and len(group.members.recipients) <= _FEW
+        if DISPLAYED in stanza.children and few:
+            self._poster.broadcast(group, self._message(group, author, stanza, cleaned(group, stanza), 0))
 
     async def _post_later(
         self, group: Group, author: Author, sender: Sender, stanza: Stanza, before: Sequence[Key]
@@ -196,7 +203,7 @@ class Messages:
     def _is_passing(self, group: Group, stanza: Stanza) -> bool:
         if self._log.verdict(stanza) is Keep.NOTHING or not group.config.archive:
             return True
-        return all(child[1:].partition("}")[0] in _PASSING for child in stanza.children)
+        return all(_namespace(child) in _PASSING for child in stanza.children)
 
     def _check_number(self, group: Group, stanza: Stanza) -> None:
         """Refuses a message that was encrypted for other members than the group has now."""
@@ -270,3 +277,14 @@ class Messages:
     def occupant_id(self, group: Group, bare: str) -> str:
         """An id of a person in a group that stays the same and discloses nothing (XEP-0421)."""
         return hmac.digest(self._key, f"{group.jid}\0{bare}".encode(), "sha256")[:16].hex()
+
+
+def _is_mark(stanza: Stanza) -> bool:
+    """Whether a message says how far somebody has read, and nothing that needs the right to write."""
+    return (MARKS in stanza.children or DISPLAYED in stanza.children) and all(
+        child == _THREAD or _namespace(child) in _WITH_MARKS for child in stanza.children
+    )
+
+
+def _namespace(tag: str) -> str:
+    return tag[1:].partition("}")[0]

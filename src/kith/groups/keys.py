@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from kith.core.log.own import own_part
 
-#: A key of the legacy OMEMO (XEP-0384 0.3), as the server serializes it. The group is atomic, so that each tag
-#: is searched once, whatever its attributes are.
+#: A key of the legacy OMEMO (XEP-0384 0.3), as the server serializes it. The group is atomic, so that each
+#: tag is searched once, whatever its attributes are.
 _KEY = re.compile(rb"<key\b(?>[^<>]*? rid='([0-9]{1,10})')[^<>]*>[^<>]*</key>")
 _START = b"<encrypted xmlns='eu.siacs.conversations.axolotl'"
 _HEADER = b"<header"

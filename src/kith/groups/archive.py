@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
@@ -57,16 +58,11 @@ class GroupArchive:
 
     async def metadata(self, group: Group, sender: Sender) -> Sequence[Element]:
         scope = self._scope(group, sender)
-        if scope.shared:
-            return (metadata_of(await self._bounds(scope)),)
-        return (metadata_of(await self._store.bounds(scope.account)),)
-
-    async def _bounds(self, scope: LogQuery) -> tuple[int, int] | None:
         ids: list[int] = []
         for backwards in (False, True):
-            query = LogQuery(scope.account, scope.peer, limit=1, backwards=backwards, shared=True)
+            query = dataclasses.replace(scope, limit=1, backwards=backwards)
             ids += [entry.id for entry in (await self._store.page(query)).entries]
-        return (ids[0], ids[-1]) if ids else None
+        return (metadata_of((ids[0], ids[-1]) if ids else None),)
 
     def _scope(self, group: Group, sender: Sender) -> LogQuery:
         """What somebody may read. Raises StanzaError if that is nothing."""

@@ -102,12 +102,18 @@ class Groups:
         return group
 
     async def _create_again(self, jid: str, config: Config, state: State, owner: Member) -> Group | None:
-        """Creates a group at the address of one that was destroyed. Its members' logs keep what they have."""
+        """Creates a group at the address of one that was destroyed. Its members' logs keep what they have.
+
+        Nothing else of it is left, nor of such a creation that was interrupted; the state is written last.
+        """
         record = await self._store.account(jid)
         was = await self.destroyed(jid)
         if record is None or was is None:
             return None
         state = msgspec.structs.replace(state, number=was.number + 1)
+        for space in await self._store.spaces(record.id, ""):
+            if space != GROUP:
+                await self._store.remove(record.id, space)
         await self._store.put(record.id, GROUP, _CONFIG, configs.dump(config))
         await self._store.put(record.id, MEMBERS, owner.jid, affiliations.dump(owner))
         await self._store.put(owner.account, MEMBERSHIPS, jid, b"")

@@ -37,15 +37,18 @@ class History:
         self._post = post
 
     def visible(self, group: Group, bare: str) -> LogQuery | None:
-        """A query for what somebody may read of a group's archive; None: nothing."""
+        """A query for what somebody may read of a group's archive; None: nothing.
+
+        What was said in another group that had the same address before is for its members alone.
+        """
         account = group.members.recipients.get(bare)
         if group.config.is_open_archive:
-            return LogQuery(group.id, reader=account)
+            return LogQuery(group.id, after=since(group.state.created), reader=account)
         if account is not None:
             return LogQuery(account, group.jid, shared=True)
         member = group.members.get(bare)
         if member is not None and member.belongs:
-            return LogQuery(group.id, after=first_at(datetime.fromtimestamp(member.since / 1000, UTC)))
+            return LogQuery(group.id, after=since(member.since))
         return None
 
     async def read(self, group: Group, bare: str, stanza: Stanza) -> list[bytes]:
@@ -104,6 +107,11 @@ class History:
         sender = group.at(state.subject_by) if state.subject_by else group.address
         attrs = {"type": "groupchat", "from": str(sender), "to": str(client)}
         self._post.route(Stanza.build("message", attrs, *children), group.address, client)
+
+
+def since(milliseconds: int) -> int:
+    """The id after which there is what was said from a time on."""
+    return first_at(datetime.fromtimestamp(milliseconds / 1000, UTC)) - 1
 
 
 def _delay(group: Group, stamp: str) -> bytes:

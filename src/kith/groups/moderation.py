@@ -16,6 +16,7 @@ from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.log.envelope import stanza_id
 from kith.groups.group import Group
+from kith.groups.history import since
 from kith.groups.names import OCCUPANT, USER
 from kith.groups.occupants import Role
 from kith.groups.service import GroupService
@@ -105,7 +106,8 @@ class Moderation(Feature):
         except ValueError:
             return None
         await self._store.flush()
-        page = await self._store.page(LogQuery(group.id, author, ids=(wanted,), limit=1))
+        after = since(group.state.created)  # not those of another group with the same address
+        page = await self._store.page(LogQuery(group.id, author, after=after, ids=(wanted,), limit=1))
         entry = page.entries[0] if page.entries else None
         if entry is None:
             return None

@@ -94,3 +94,44 @@ async def test_parts_have_limits(there: There, monkeypatch: pytest.MonkeyPatch) 
     assert await part(there, ada, "more", 1) == ["resource-constraint"]
     monkeypatch.setattr(key_parts, "_SECONDS", -1.0)
     assert await part(there, ada, "later", 1) == []
+
+
+async def test_keys_that_are_sent_again_count_as_what_they_are(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _ = await made(there)
+    monkeypatch.setattr(key_parts, "_MAX_BYTES", 200)
+
+    async def one(key: str) -> list[str]:
+        keys = f"<keys xmlns='{GROUPS}' id='a'><key rid='1'>{key}</key></keys>"
+        return conditions(await there.says(ada, f"<iq type='set' id='k' to='{GROUP}'>{keys}</iq>"))
+
+    assert await one("short") == []
+    assert await one("long" * 100) == ["resource-constraint"]
+    for _ in range(10):
+        assert await one("k" * 100) == []
+    assert await part(there, ada, "empty") == ["bad-request"]
+
+
+async def test_parts_of_one_person_wait_for_a_few_messages(there: There) -> None:
+    ada, ben = await made(there)
+    assert await part(there, ben, "bens", 3) == []
+    for number in range(key_parts._MAX_MESSAGES + 1):
+        assert await part(there, ada, f"id{number}", 1, 3) == []
+    assert conditions(await write(there, ada, "id0")) == ["conflict"]
+    for id in ("id1", f"id{key_parts._MAX_MESSAGES}"):
+        assert conditions(await write(there, ada, id)) == []
+    assert conditions(await write(there, ben, "bens")) == []
+
+
+@pytest.mark.parametrize("devices", [(900, 901), (3, 4)])  # of nobody here, and of one member
+async def test_nobody_gets_more_than_a_stanza(there: There, devices: tuple[int, ...]) -> None:
+    ada, ben = await made(there)
+    for device in devices:
+        keys = f"<keys xmlns='{GROUPS}' id='big'><key rid='{device}'>{'k' * 300_000}</key></keys>"
+        assert conditions(await there.says(ada, f"<iq type='set' id='k' to='{GROUP}'>{keys}</iq>")) == []
+    for _ in range(2):  # the first reads the devices
+        assert conditions(await write(there, ada, "big")) == ["policy-violation"]
+    assert there.heard(ben) == []
+    assert await part(there, ada, "small", 1, 3) == []
+    assert conditions(await write(there, ada, "small")) == []

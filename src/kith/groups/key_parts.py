@@ -8,7 +8,7 @@ the server is restarted in between, the message is refused, and the client sends
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
@@ -29,6 +29,12 @@ _SECONDS = 300.0
 #: Limits for one message, and for all that wait: bytes. A key has about 200.
 _MAX_BYTES = 1024 * 1024
 _MAX_WAITING = 32 * 1024 * 1024
+#: For how many messages of one person keys wait. Those of the oldest go first.
+_MAX_MESSAGES = 8
+
+
+#: The group, the author and the id of a message.
+_Name = tuple[str, str, str]
 
 
 class _Parts:
@@ -50,7 +56,8 @@ class KeyParts(Feature):
     def __init__(self, clock: Clock, groups: GroupService) -> None:
         self._clock = clock
         self._service = groups
-        self._waiting: OrderedDict[tuple[str, str, str], _Parts] = OrderedDict()
+        self._waiting: OrderedDict[_Name, _Parts] = OrderedDict()
+        self._names: dict[str, list[_Name]] = {}  # by author, the oldest first
         self._size = 0
         groups.messages.key_parts = self.take
 
@@ -65,27 +72,40 @@ class KeyParts(Feature):
         id = request.get("id", "") if request is not None else ""
         if not 1 <= len(id) <= 100:
             raise StanzaError("bad-request", "id is a text of 1 to 100 characters")
-        self._add((group.jid, sender.bare, id), keys_in(iq.inner))
+        keys = dict(keys_in(iq.inner))
+        if not keys:
+            raise StanzaError("bad-request", "keys are missing")
+        self._add((group.jid, sender.bare, id), keys)
         return ()
 
-    def _add(self, name: tuple[str, str, str], keys: Sequence[Key]) -> None:
+    def _add(self, name: _Name, keys: Mapping[int, bytes]) -> None:
         now = self._clock.steady()
         while self._waiting and next(iter(self._waiting.values())).at < now - _SECONDS:
             self._drop(next(iter(self._waiting)))
         parts = self._waiting.get(name) or _Parts(now)
-        size = sum(len(key) for device, key in keys if device not in parts.keys)
+        size = sum(len(key) - len(parts.keys.get(device, b"")) for device, key in keys.items())
         if parts.size + size > _MAX_BYTES or self._size + size > _MAX_WAITING:
             self._drop(name)
             raise StanzaError("resource-constraint", "too many keys wait for their message", type="wait")
-        self._waiting[name] = parts
-        parts.keys |= dict(keys)
+        if name not in self._waiting:
+            names = self._names.setdefault(name[1], [])
+            names.append(name)
+            self._waiting[name] = parts
+            if len(names) > _MAX_MESSAGES:
+                self._drop(names[0])
+        parts.keys |= keys
         parts.size += size
         self._size += size
 
-    def _drop(self, name: tuple[str, str, str]) -> None:
+    def _drop(self, name: _Name) -> None:
         parts = self._waiting.pop(name, None)
-        if parts is not None:
-            self._size -= parts.size
+        if parts is None:
+            return
+        self._size -= parts.size
+        names = self._names[name[1]]
+        names.remove(name)
+        if not names:
+            del self._names[name[1]]
 
     def take(self, group: Group, author: str, id: str) -> list[Key] | None:
         """The keys for a message, or None if they are not there. They stay for a retry, for a while."""

@@ -29,6 +29,7 @@ from kith.groups.receipts import DISPLAYED, MARKS, Receipts
 from kith.ports.store import LogStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
+from kith.wire.limits import Limits
 from kith.wire.serialize import attributes, serialize
 from kith.wire.stanza import LANG, Stanza
 
@@ -36,6 +37,8 @@ _BODY, _SUBJECT, _THREAD = (ns.tag(ns.CLIENT, name) for name in ("body", "subjec
 #: How many characters a subject has at most. Everybody who enters gets it.
 MAX_SUBJECT = 2000
 _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
+#: How many bytes of a message somebody gets if keys were sent before it: as many as a stanza may have.
+_MAX_BYTES = Limits().stanza_bytes
 #: The usual form of the element that names the members, as the server serializes it.
 _MADE_FOR = re.compile(rb"<for xmlns='urn:kith:groups:0' number='([0-9]{1,18})'/>")
 _RETRACT = ns.tag(ns.RETRACT, "retract")
@@ -168,6 +171,8 @@ class Messages:
         if _ENCRYPTED in stanza.children:
             after = len(self._added(group, author, 1)) + len(b"</message>")
             inner, own = split(inner, owners, after, before)
+            if before and len(inner) + max(map(len, own.values()), default=0) > _MAX_BYTES:
+                raise StanzaError("policy-violation", "too many keys for one recipient", type="modify")
         posting = self._poster.post(
             group,
             lambda id: self._message(group, author, stanza, inner, id),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith.core.actors.account import Session
+from kith.groups import devices
 from tests.groups.there import GROUP, GROUPS, There, conditions, groups
 from tests.parts import DOMAIN
 
@@ -57,19 +58,19 @@ async def test_members_get_the_devices_and_bundles_of_each_other(there: There) -
     await publish(there, eve, 4)
     await there.make(ada)
     await there.affiliate(ada, {"ben": "member"})
-    devices = f"<devices xmlns='{GROUPS}'/>"
-    assert await ask(there, ben, devices) == [("ada", "1", ""), ("ada", "2", ""), ("ben", "3", "")]
+    all_devices = f"<devices xmlns='{GROUPS}'/>"
+    assert await ask(there, ben, all_devices) == [("ada", "1", ""), ("ada", "2", ""), ("ben", "3", "")]
     one = f"<devices xmlns='{GROUPS}'><member jid='ada@{DOMAIN}'/><member jid='eve@{DOMAIN}'/></devices>"
     assert await ask(there, ben, one) == [("ada", "1", ""), ("ada", "2", "")]
     wanted = "".join(
         f"<device jid='{who}@{DOMAIN}' id='{id}'/>" for who, id in (("ada", 2), ("eve", 4), ("ben", 9))
     )
     assert await ask(there, ben, f"<bundles xmlns='{GROUPS}'>{wanted}</bundles>") == [("ada", "2", "2")]
-    assert await ask(there, eve, devices) == [("forbidden", "", "")]
+    assert await ask(there, eve, all_devices) == [("forbidden", "", "")]
     await publish(there, ada, 2, 7)
-    assert [id for _, id, _ in await ask(there, ben, devices)] == ["2", "7", "3"]
+    assert [id for _, id, _ in await ask(there, ben, all_devices)] == ["2", "7", "3"]
     await there.affiliate(ada, {"ben": "none"})
-    assert await ask(there, ben, devices) == [("forbidden", "", "")]
+    assert await ask(there, ben, all_devices) == [("forbidden", "", "")]
 
 
 @pytest.mark.parametrize("id", ["x", "", "-1", "1.5"])
@@ -89,3 +90,11 @@ async def test_an_answer_has_a_bound(there: There) -> None:
     assert await ask(there, ada, f"<bundles xmlns='{GROUPS}'>{many}</bundles>") == [
         ("policy-violation", "", "")
     ]
+
+
+async def test_a_list_of_devices_has_a_bound(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = await there.person("ada/phone")
+    await there.make(ada)
+    monkeypatch.setattr(devices, "MAX_DEVICES", 2)
+    await publish(there, ada, 9, 8, 7)
+    assert [id for _, id, _ in await ask(there, ada, f"<devices xmlns='{GROUPS}'/>")] == ["8", "9"]

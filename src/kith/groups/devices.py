@@ -16,6 +16,8 @@ from kith.wire.jid import JID
 _NODE = f"{ns.OMEMO}.devicelist"
 #: How many accounts' lists are kept.
 _CACHED = 20_000
+#: How many devices of one account get keys at most; the first in its list.
+MAX_DEVICES = 100
 _DEVICE = ns.tag(ns.OMEMO, "device")
 
 
@@ -64,7 +66,8 @@ class DeviceOwners:
         for item in (await self._inside.items(account, _NODE)).values():
             element = item.element
             for device in element.iter(_DEVICE) if element is not None else ():
-                if (id := device.get("id", "")).isdecimal() and len(id) <= 10:
+                id = device.get("id", "")
+                if len(found) < MAX_DEVICES and id.isdecimal() and len(id) <= 10:
                     found.add(int(id))
         return frozenset(found)
 

@@ -107,15 +107,25 @@ class GroupMessages(Chats):
 
         ``author``: who has to have written it.
 
-        An edit means the message that it changes.
+        An edit means the message that it changes, which is before it: else two edits could mean each other.
         """
-        found = self.by_group_id(group, id)
-        if found is None or author not in (None, found.author):
-            rows = self._rows(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", group=group, id=id)
-            found = next((one for one in rows if author in (None, one.author)), None)
-        if found is not None and found.kind is Kind.EDIT and found.about is not None:
-            return self.group_target(group, found.about, found.author)
+        found = self._meant(group, id, author)
+        while found is not None and found.kind is Kind.EDIT and found.about is not None:
+            found = self._meant(group, found.about, found.author, found.row)
         return found if found is not None and found.kind is Kind.TEXT else None
+
+    def _meant(self, group: str, id: str, author: str | None, before: int | None = None) -> Message | None:
+        """What has an id, of an author, and with a row before another one; None means any."""
+
+        def fits(one: Message) -> bool:
+            return author in (None, one.author) and (before is None or one.row < before)
+
+        found = self.by_group_id(group, id)
+        if found is not None and fits(found):
+            return found
+        return next(
+            filter(fits, self._rows(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", group=group, id=id)), None
+        )
 
     def unreadable_in(self, group: str, id: str, author: str) -> Message | None:
         """Somebody's message with an origin id, if it could not be decrypted."""

@@ -39,8 +39,8 @@ class GroupEncryption:
         """
         others = [member for member in members if member != self._own]
         await self._keys.refresh(group, others)
-        await self._fetch_new(group, others)
         try:
+            await self._fetch_new(group, others)
             devices = await self._devices(others)
             return await self._for(devices, body)
         finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from xml.etree.ElementTree import Element
 
 import pytest
+from slixmpp.exceptions import IqTimeout
 
 from kith.client import (
     Affiliation,
@@ -19,6 +21,7 @@ from kith.client import (
     Refused,
     State,
 )
+from kith.client.groups.sync import GroupSync
 from tests.client.conftest import People, event, receive, until
 
 
@@ -285,3 +288,20 @@ async def test_a_member_who_was_verified_and_has_other_keys_gets_nothing_unseen(
     await ada.send(group, "four")
     # The new device asked for what it could not read, and gets it once it is trusted.
     await until(lambda: texts(laptop, group) == ["two", "four"])
+
+
+async def test_a_group_that_could_not_be_read_is_asked_again_later(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, _, group = await three(people)
+
+    async def request(kind: str, to: str, *children: Element) -> Element:
+        raise IqTimeout(None)
+
+    monkeypatch.setattr(GroupSync, "request", lambda self, *args: request(*args))
+    with pytest.raises(IqTimeout):
+        await ada._group_sync.update(group)
+    assert ada._groups.outdated() == [group]
+    monkeypatch.undo()
+    ada._group_sync.wake()
+    await until(lambda: ada._groups.outdated() == [])

@@ -149,18 +149,19 @@ class GroupSync:
         for jid in groups:
             if not self._stream.is_connected():
                 return  # the next session wakes this again
-            try:
+            with suppress(IqError, IqTimeout):
                 await self.update(jid)
-            except (IqError, IqTimeout):
-                self._records.set_unread(jid)
-                self._db.commit()
 
-    async def update(self, jid: str, whole: bool = False) -> None:
-        """Asks a group for what has changed, or everything. Raises IqError, IqTimeout."""
+    async def update(self, jid: str) -> None:
+        """Asks a group for what has changed; again later, if that fails. Raises IqError, IqTimeout."""
         number, _ = self._records.numbers(jid)
         self._records.set_unread(jid, False)
-        since = "0" if whole else str(number)
-        answer = await self.request("get", jid, Element(wire.tag("group"), since=since))
+        try:
+            answer = await self.request("get", jid, Element(wire.tag("group"), since=str(number)))
+        except (IqError, IqTimeout):
+            self._records.set_unread(jid)
+            self._db.commit()
+            raise
         found = answer.find(wire.tag("group"))
         if found is None:
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 from kith.client.addresses import bare
 from kith.client.changing import Changing
 from kith.client.grouping import Grouping
+from kith.client.groups.values import Group
 from kith.client.key_checks import KeyChecks
 from kith.client.message import Chat, Message, Replies
 from kith.client.people import People
@@ -79,21 +80,23 @@ class Client(Changing, Polling, Grouping, People, KeyChecks):
 
     def chats(self) -> list[Chat]:
         """All chats and contacts, the one with the newest message first."""
+        groups = self._groups.by_address()
         found = self._history.chats()
+        seen = {chat.peer for chat in found}
         found += [
             self._history.chat(group.jid)
-            for group in self._groups.all()
-            if group.jid not in {chat.peer for chat in found}
+            for group in groups.values()
+            if group.affiliation.belongs and group.jid not in seen
         ]
-        completed = [self._completed(chat) for chat in found]
+        completed = [self._completed(chat, groups.get(chat.peer)) for chat in found]
         return sorted(completed, key=_newest, reverse=True)
 
     def chat(self, peer: str) -> Chat:
         """The chat with a peer; an empty one if there is none yet."""
-        return self._completed(self._history.chat(bare(peer)))
+        found = self._history.chat(bare(peer))
+        return self._completed(found, self._groups.find(found.peer))
 
-    def _completed(self, chat: Chat) -> Chat:
-        group = self._groups.find(chat.peer)
+    def _completed(self, chat: Chat, group: Group | None) -> Chat:
         accepted = not group.invited if group is not None else self.accepted(chat.peer)
         return replace(chat, accepted=accepted, group=group)
 

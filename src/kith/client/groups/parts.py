@@ -45,7 +45,7 @@ class GroupParts:
         self.content = GroupContent(history, self.records, self._own)
         group_encryption = GroupEncryption(self.sync, encryption, self._own)
         self.sending = GroupSending(self.records, self.content, group_encryption, key_work)
-        self.receipts = GroupReceipts(stream, database, history)
+        self.receipts = GroupReceipts(stream, database, history, self.records)
 
     def incoming(self, outbox: Outbox) -> GroupIncoming:
         """What takes the stanzas of groups."""

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from kith.client.database import Database
 from kith.client.events import Event, MessageChanged
 from kith.client.groups import wire
+from kith.client.groups.records import GroupRecords
 from kith.client.groups.values import Receipts
 from kith.client.history import History
 from kith.client.message import Message, State
@@ -24,12 +25,20 @@ EVERY = 3.0
 class GroupReceipts:
     """Sends marks, and takes what groups say of our messages."""
 
-    __slots__ = ("_db", "_due", "_every", "_history", "_stream", "_wake")
+    __slots__ = ("_db", "_due", "_every", "_history", "_records", "_stream", "_wake")
 
-    def __init__(self, stream: Stream, database: Database, history: History, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        database: Database,
+        history: History,
+        records: GroupRecords,
+        every: float = EVERY,
+    ) -> None:
         self._stream = stream
         self._db = database
         self._history = history
+        self._records = records
         self._every = every
         self._wake = asyncio.Event()
         self._due: set[str] = set()
@@ -41,10 +50,7 @@ class GroupReceipts:
 
     def resume(self) -> None:
         """The connection is back: says what could not be said before."""
-        rows = self._db.sql.execute(
-            "SELECT jid FROM groups WHERE affiliation IN ('owner', 'admin', 'member')"
-        )
-        self._due |= {str(jid) for (jid,) in rows}
+        self._due |= self._records.listed()
         self._wake.set()
 
     async def run(self) -> None:

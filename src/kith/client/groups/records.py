@@ -13,6 +13,9 @@ from kith.client.groups.values import Affiliation, Change, Group, Member, Member
 from kith.client.groups.wire import GroupState, Summary
 
 _COLUMNS = "jid, name, description, affiliation, invited, number, settings, creator, created, destroyed"
+_MEMBER_COLUMNS = "jid, affiliation, nick, invited, since, by"
+#: The condition of groups that we are in or invited to.
+_LISTED = "affiliation IN ('owner', 'admin', 'member')"
 _ORDER = {Affiliation.OWNER: 0, Affiliation.ADMIN: 1}
 
 
@@ -39,9 +42,7 @@ class GroupRecords:
     def is_ours(self, jid: str) -> bool:
         """Whether an address is of a group that we are in."""
         found = self._db.sql.execute(
-            "SELECT 1 FROM groups WHERE jid = ? AND affiliation IN ('owner', 'admin', 'member')"
-            " AND NOT invited",
-            (jid,),
+            f"SELECT 1 FROM groups WHERE jid = ? AND {_LISTED} AND NOT invited", (jid,)
         )
         return found.fetchone() is not None
 
@@ -52,9 +53,13 @@ class GroupRecords:
 
     def all(self) -> list[Group]:
         """All groups that we are in or invited to, by name."""
+        return [group for group in self.by_address().values() if group.affiliation.belongs]
+
+    def by_address(self) -> dict[str, Group]:
+        """All groups that this device knows, also those that we have left, by name."""
         rows = self._db.sql.execute(f"SELECT {_COLUMNS} FROM groups").fetchall()
-        found = [group for group in map(self._group, rows) if group.affiliation.belongs]
-        return sorted(found, key=lambda group: group.title.casefold())
+        found = sorted(map(self._group, rows), key=lambda group: group.title.casefold())
+        return {group.jid: group for group in found}
 
     def _group(self, row: tuple[Any, ...]) -> Group:
         return Group(
@@ -72,20 +77,8 @@ class GroupRecords:
         )
 
     def _members(self, jid: str) -> tuple[Member, ...]:
-        rows = self._db.sql.execute(
-            "SELECT jid, affiliation, nick, invited, since, by FROM group_members WHERE chat = ?", (jid,)
-        )
-        found = [
-            Member(
-                row[0],
-                Affiliation(row[1]),
-                row[2],
-                bool(row[3]),
-                None if row[4] is None else datetime.fromtimestamp(row[4], UTC),
-                row[5],
-            )
-            for row in rows
-        ]
+        rows = self._db.sql.execute(f"SELECT {_MEMBER_COLUMNS} FROM group_members WHERE chat = ?", (jid,))
+        found = map(_member, rows)
         return tuple(sorted(found, key=lambda one: (_ORDER.get(one.affiliation, 2), one.name.casefold())))
 
     def numbers(self, jid: str) -> tuple[int, int]:
@@ -96,10 +89,13 @@ class GroupRecords:
     def outdated(self) -> list[str]:
         """The groups that have to be asked for what has changed."""
         found = self._db.sql.execute(
-            "SELECT jid FROM groups WHERE (wanted > number OR unread)"
-            " AND affiliation IN ('owner', 'admin', 'member')"
+            f"SELECT jid FROM groups WHERE (wanted > number OR unread) AND {_LISTED}"
         )
         return [str(jid) for (jid,) in found]
+
+    def listed(self) -> set[str]:
+        """The addresses of the groups that we are in or invited to."""
+        return {str(jid) for (jid,) in self._db.sql.execute(f"SELECT jid FROM groups WHERE {_LISTED}")}
 
     def name_of(self, jid: str, member: str) -> str:
         """How a group calls somebody; their address if it does not know them."""
@@ -149,13 +145,9 @@ class GroupRecords:
                 changed.append(one.jid)
             self._put(one)
             self.want(one.jid, one.number)
-        rows = self._db.sql.execute(
-            "SELECT jid FROM groups WHERE affiliation IN ('owner', 'admin', 'member')"
-        ).fetchall()
-        for (jid,) in rows:
-            if jid not in seen:
-                self.leave(jid)
-                changed.append(jid)
+        for jid in sorted(self.listed() - seen):
+            self.leave(jid)
+            changed.append(jid)
         return changed
 
     def _row(self, jid: str) -> tuple[str, bool, str] | None:
@@ -256,13 +248,16 @@ class GroupRecords:
         if not one.now.belongs:
             self._db.sql.execute("DELETE FROM group_members WHERE chat = ? AND jid = ?", (jid, one.jid))
             return
-        before = next((member for member in self._members(jid) if member.jid == one.jid), None)
-        joined = self._joined(jid).get(one.jid)
+        row = self._db.sql.execute(
+            f"SELECT {_MEMBER_COLUMNS}, joined FROM group_members WHERE chat = ? AND jid = ?", (jid, one.jid)
+        ).fetchone()
+        before = None if row is None else _member(row)
         member = before or Member(one.jid, one.now, one.nick, one.invited, time, by)
         member = replace(member, affiliation=one.now, nick=one.nick or member.nick, invited=one.invited)
-        if joined is None:  # new, or has accepted an invitation
-            member = replace(member, since=time)
-        self._put_member(jid, member, number if joined is None else joined[1])
+        if before is not None and not before.invited:
+            self._put_member(jid, member, int(row[6]))
+        else:  # new, or has accepted an invitation
+            self._put_member(jid, replace(member, since=time), number)
 
     def list_group(self, jid: str, name: str) -> None:
         """A group that we have made a moment ago, and know nothing else about yet."""
@@ -275,3 +270,9 @@ class GroupRecords:
             (jid,),
         )
         self._db.sql.execute("DELETE FROM group_members WHERE chat = ?", (jid,))
+
+
+def _member(row: tuple[Any, ...]) -> Member:
+    """A row of `_MEMBER_COLUMNS`, perhaps with more columns."""
+    since = None if row[4] is None else datetime.fromtimestamp(row[4], UTC)
+    return Member(row[0], Affiliation(row[1]), row[2], bool(row[3]), since, row[5])

@@ -8,35 +8,26 @@ would show it to the server.
 from __future__ import annotations
 
 from collections.abc import Callable
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
 from kith.client.history import History
 from kith.client.message import Kind, Message
+from kith.client.message_content import MessageContent
 from kith.client.stanzas import leaf
 
-#: Characters of a message that are quoted in a reply.
-_MAX_QUOTE_LENGTH = 200
 
-
-class Content:
-    """Builds the content of messages in the outbox. ``own`` is our bare address.
+class Content(MessageContent):
+    """Builds the content of messages in the outbox.
 
     ``introduction(peer)`` is our nickname for a peer who may not know it, else empty (XEP-0172).
     """
 
-    __slots__ = ("_history", "_introduction", "_own")
+    __slots__ = ("_introduction",)
 
     def __init__(self, history: History, own: str, introduction: Callable[[str], str]) -> None:
-        self._history = history
-        self._own = own
+        super().__init__(history, own)
         self._introduction = introduction
-
-    def plaintext(self, message: Message) -> str | None:
-        """The text of a message as it is sent; None if the message has none, so that nothing is encrypted."""
-        if message.kind is Kind.DELETION or (message.kind is Kind.REACTION and not message.body):
-            return None
-        return self._quotation(message) + message.body
 
     def elements(self, message: Message, encrypted: Element | None) -> list[Element]:
         """The children of the stanza. ``encrypted``: the `plaintext`, if the message is to be encrypted."""
@@ -51,18 +42,6 @@ class Content:
             *children,
             leaf(stanzas.HINTS, "store"),
         ]
-
-    def _body(self, message: Message, encrypted: Element | None) -> list[Element]:
-        text = self.plaintext(message)
-        body = Element(f"{{{stanzas.CLIENT}}}body")
-        if encrypted is not None:
-            body.text = stanzas.FALLBACK
-            hint = leaf(stanzas.EME, "encryption", namespace=stanzas.OMEMO, name="OMEMO")
-            return [body, encrypted, hint]
-        if text is None or message.kind is Kind.REACTION:
-            return []
-        body.text = text
-        return [body]
 
     def _nickname(self, peer: str) -> list[Element]:
         name = self._introduction(peer)
@@ -87,36 +66,14 @@ class Content:
                 return []
 
     def _reaction(self, message: Message, about: str) -> list[Element]:
-        if not message.encrypted or not message.body:
-            reactions = leaf(stanzas.REACTIONS, "reactions", id=about)
-            for emoji in message.body.split():
-                SubElement(reactions, f"{{{stanzas.REACTIONS}}}reaction").text = emoji
-            return [reactions]
-        replaced = self._history.replaced_id(message)
-        return [
-            leaf(stanzas.KITH_REACTION, "reaction", id=about),
-            leaf(stanzas.REPLY, "reply", id=about, to=self._author(message.peer, about)),
-            *([] if replaced is None else [leaf(stanzas.CORRECT, "replace", id=replaced)]),
-        ]
+        return self._reacts(message, about, self._author(message.peer, about))
 
     def _reply(self, message: Message) -> list[Element]:
         id = message.reply_to
-        if id is None:
-            return []
-        fallback = leaf(stanzas.FALLBACK_NS, "fallback", {"for": stanzas.REPLY})
-        end = str(len(self._quotation(message)))
-        SubElement(fallback, f"{{{stanzas.FALLBACK_NS}}}body", start="0", end=end)
-        return [leaf(stanzas.REPLY, "reply", id=id, to=self._author(message.peer, id)), fallback]
+        return [] if id is None else self._replies(message, id, self._author(message.peer, id))
 
     def _author(self, peer: str, id: str) -> str:
         return peer if self._history.target(peer, True, id) is not None else self._own
 
-    def _quotation(self, message: Message) -> str:
-        """The lines before a reply, for apps that know no replies (XEP-0461 §3)."""
-        if message.reply_to is None or message.kind not in (Kind.TEXT, Kind.EDIT):
-            return ""
-        found = self._history.target(message.peer, True, message.reply_to)
-        found = found or self._history.target(message.peer, False, message.reply_to)
-        if found is None or not found.body:
-            return ""
-        return "".join(f"> {line}\n" for line in found.body[:_MAX_QUOTE_LENGTH].split("\n"))
+    def _answered(self, message: Message, id: str) -> Message | None:
+        return self._history.target(message.peer, True, id) or self._history.target(message.peer, False, id)

@@ -5,7 +5,7 @@ As in `kith.client.content`, but messages are named by the ids that the group ga
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
 from kith.client.groups import sealed
@@ -13,27 +13,18 @@ from kith.client.groups.records import GroupRecords
 from kith.client.groups.wire import GROUPS
 from kith.client.history import History
 from kith.client.message import Kind, Message
+from kith.client.message_content import MessageContent
 from kith.client.stanzas import leaf
 
-#: Characters of a message that are quoted in a reply.
-_LONGEST_QUOTE = 200
 
+class GroupContent(MessageContent):
+    """Builds the content of messages to groups."""
 
-class GroupContent:
-    """Builds the content of messages to groups. ``own`` is our bare address."""
-
-    __slots__ = ("_history", "_own", "_records")
+    __slots__ = ("_records",)
 
     def __init__(self, history: History, records: GroupRecords, own: str) -> None:
-        self._history = history
+        super().__init__(history, own)
         self._records = records
-        self._own = own
-
-    def plaintext(self, message: Message) -> str | None:
-        """The text as it is sent; None if there is none, so that nothing is encrypted."""
-        if message.kind is Kind.DELETION or (message.kind is Kind.REACTION and not message.body):
-            return None
-        return self._quotation(message) + message.body
 
     def note_number(self, message: Message, number: int) -> None:
         """Stores for which members the message is encrypted."""
@@ -72,18 +63,6 @@ class GroupContent:
             leaf(stanzas.HINTS, "store"),
         ]
 
-    def _body(self, message: Message, encrypted: Element | None) -> list[Element]:
-        text = self.plaintext(message)
-        body = Element(f"{{{stanzas.CLIENT}}}body")
-        if encrypted is not None:
-            body.text = stanzas.FALLBACK
-            hint = leaf(stanzas.EME, "encryption", namespace=stanzas.OMEMO, name="OMEMO")
-            return [body, encrypted, hint]
-        if text is None or message.kind is Kind.REACTION:
-            return []
-        body.text = text
-        return [body]
-
     def _said_of_another(self, message: Message) -> list[Element]:
         target = None if message.about is None else self._history.group_target(message.peer, message.about)
         match message.kind:
@@ -104,38 +83,19 @@ class GroupContent:
         return found or otherwise or ""
 
     def _reaction(self, message: Message, target: Message | None) -> list[Element]:
-        id = self._id(target, message.about)
-        if not message.encrypted or not message.body:
-            reactions = leaf(stanzas.REACTIONS, "reactions", id=id)
-            for emoji in message.body.split():
-                SubElement(reactions, f"{{{stanzas.REACTIONS}}}reaction").text = emoji
-            return [reactions]
-        replaced = self._history.replaced_id(message)
-        to = self._occupant(message.peer, target.author) if target is not None else message.peer
-        return [
-            leaf(stanzas.KITH_REACTION, "reaction", id=id),
-            leaf(stanzas.REPLY, "reply", id=id, to=to),
-            *([] if replaced is None else [leaf(stanzas.CORRECT, "replace", id=replaced)]),
-        ]
+        return self._reacts(message, self._id(target, message.about), self._author(message, target))
 
     def _reply(self, message: Message) -> list[Element]:
         if message.reply_to is None:
             return []
-        target = self._history.group_target(message.peer, message.reply_to)
-        to = self._occupant(message.peer, target.author) if target is not None else message.peer
-        fallback = leaf(stanzas.FALLBACK_NS, "fallback", {"for": stanzas.REPLY})
-        end = str(len(self._quotation(message)))
-        SubElement(fallback, f"{{{stanzas.FALLBACK_NS}}}body", start="0", end=end)
-        return [leaf(stanzas.REPLY, "reply", id=self._id(target, message.reply_to), to=to), fallback]
+        target = self._answered(message, message.reply_to)
+        return self._replies(message, self._id(target, message.reply_to), self._author(message, target))
 
-    def _occupant(self, group: str, author: str) -> str:
-        return f"{group}/{self._records.name_of(group, author)}"
+    def _author(self, message: Message, target: Message | None) -> str:
+        """The author of a message as the group names them (XEP-0045 §3); the group if it is not here."""
+        if target is None:
+            return message.peer
+        return f"{message.peer}/{self._records.name_of(message.peer, target.author)}"
 
-    def _quotation(self, message: Message) -> str:
-        """The lines before a reply, for apps that know no replies (XEP-0461 §3)."""
-        if message.reply_to is None or message.kind not in (Kind.TEXT, Kind.EDIT):
-            return ""
-        found = self._history.group_target(message.peer, message.reply_to)
-        if found is None or not found.body:
-            return ""
-        return "".join(f"> {line}\n" for line in found.body[:_LONGEST_QUOTE].split("\n"))
+    def _answered(self, message: Message, id: str) -> Message | None:
+        return self._history.group_target(message.peer, id)

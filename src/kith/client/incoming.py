@@ -43,7 +43,6 @@ _log = logging.getLogger(__name__)
 _LIVE_BEFORE_CATCH_UP = 200  # live messages after which the place in the archive is moved on
 #: Live messages that wait while the archive is read. Beyond them, the archive is read again for the others.
 _MAX_QUEUED = 1000
-_CHAT_STATES = ("active", "composing", "paused", "inactive", "gone")
 
 
 class Incoming:
@@ -301,9 +300,9 @@ class Incoming:
         time = min(time or now, now)  # no message is from the future
         self._markers.handle(message, peer, incoming)
         if live and incoming and stanzas.delay(message) is None:
-            state = stanzas.named(message, stanzas.CHAT_STATES, _CHAT_STATES)
-            if state is not None:
-                self._publish(Typing(peer, state[0] == "composing"))
+            active = stanzas.is_typing(message)
+            if active is not None:
+                self._publish(Typing(peer, active))
         if incoming:
             self._note_nickname(message, peer)
         else:

@@ -183,6 +183,12 @@ def named(message: Element, namespace: str, names: Sequence[str]) -> tuple[str, 
     return None
 
 
+def is_typing(message: Element) -> bool | None:
+    """Whether its sender says that they are typing; None if the message has no chat state (XEP-0085)."""
+    state = named(message, CHAT_STATES, ("active", "composing", "paused", "inactive", "gone"))
+    return None if state is None else state[0] == "composing"
+
+
 def resent_group(message: Element) -> str | None:
     """The group of which a message is requested or sent again; None if it is not of one."""
     for name in ("resent", "resend"):

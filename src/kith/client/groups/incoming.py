@@ -33,7 +33,6 @@ from kith.terminal import NICKNAME, one_line
 if TYPE_CHECKING:
     from kith.client.outbox import Outbox
 
-_CHAT_STATES = ("active", "composing", "paused", "inactive", "gone")
 _INVITE = f"{{{wire.MUC_USER}}}x/{{{wire.MUC_USER}}}invite"
 _ITEM = f"{{{wire.MUC_USER}}}x/{{{wire.MUC_USER}}}item"
 
@@ -106,9 +105,9 @@ class GroupIncoming:
         if place is not None and self._history.is_placed(group, place):
             return
         if place is None and live and incoming:
-            state = stanzas.named(message, stanzas.CHAT_STATES, _CHAT_STATES)
-            if state is not None:
-                self._publish(Typing(group, state[0] == "composing", author))
+            active = stanzas.is_typing(message)
+            if active is not None:
+                self._publish(Typing(group, active, author))
         if not stanzas.has_content(message):
             return
         draft = await self._reader.read(message, group, incoming, time, author)

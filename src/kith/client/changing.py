@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.client import sendable
+from kith.client import sendable, stanzas
 from kith.client.answers import answer
 from kith.client.errors import NotChangeable
 from kith.client.events import Event, MessageDeleted, MessageEdited, ReactionsChanged
-from kith.client.groups.wire import MODERATE, RETRACT
+from kith.client.groups.wire import MODERATE
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.references import is_emoji
 from kith.client.writing import Writing
@@ -84,7 +84,7 @@ class Changing(Writing):
         if group is None or not group.belongs or not group.affiliation.manages or id is None:
             raise NotChangeable("Only admins delete messages of others.")
         request = Element(f"{{{MODERATE}}}moderate", id=id)
-        SubElement(request, f"{{{RETRACT}}}retract")
+        SubElement(request, f"{{{stanzas.RETRACT}}}retract")
         self._require_server()
         asked = self._group_sync.request("set", target.peer, request)
         await answer(asked, "The message could not be deleted")

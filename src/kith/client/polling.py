@@ -10,13 +10,10 @@ from datetime import UTC, datetime
 from kith.client import sendable
 from kith.client.errors import NotChangeable, NotSendable
 from kith.client.events import MessageChanged, MessageReceived
-from kith.client.groups.extra import Extra, Vote
+from kith.client.groups.extra import MOST_OPTIONS, Extra, Vote
 from kith.client.groups.values import Option, Poll, PollResult
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.writing import Writing
-
-#: How many options a poll has at most.
-MOST_OPTIONS = 32
 
 
 class Polling(Writing):
@@ -102,6 +99,3 @@ class Polling(Writing):
         sendable.check_text(text, True, self._stream.max_bytes)
         now, trust = datetime.now(UTC), Trust.VERIFIED
         return Draft(group, "", text, False, True, trust, now, State.QUEUED, kind=kind, author=self.jid)
-
-
-__all__ = ["MOST_OPTIONS", "Polling"]

@@ -13,7 +13,9 @@ from typing import Any
 
 from kith.client.groups.values import Affiliation, Change, MemberChange, Mention, Option, Poll
 
-_MOST_MENTIONS, _MOST_OPTIONS, _LONGEST_OPTION, _LONGEST_ID = 256, 32, 500, 256
+#: How many options a poll has at most.
+MOST_OPTIONS = 32
+_MOST_MENTIONS, _LONGEST_OPTION, _LONGEST_ID = 256, 500, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _poll(value: object) -> Poll | None:
     if not isinstance(question, str) or not isinstance(options, list):
         return None
     found: dict[str, Option] = {}
-    for one in options[:_MOST_OPTIONS]:
+    for one in options[:MOST_OPTIONS]:
         if isinstance(one, dict) and isinstance(one.get("text"), str) and (id := _id(one.get("id"))):
             found.setdefault(id, Option(id, one["text"][:_LONGEST_OPTION]))
     return Poll(question, tuple(found.values()), value.get("several") is True) if found else None
@@ -127,7 +129,7 @@ def _vote(value: Mapping[str, Any]) -> Vote | None:
     of, options = _id(value.get("of")), value.get("options")
     if of is None or not isinstance(options, list):
         return None
-    chosen = dict.fromkeys(one for one in options[:_MOST_OPTIONS] if _id(one))
+    chosen = dict.fromkeys(one for one in options[:MOST_OPTIONS] if _id(one))
     return Vote(of, tuple(chosen))
 
 

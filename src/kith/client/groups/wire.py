@@ -17,7 +17,6 @@ MUC_ADMIN = "http://jabber.org/protocol/muc#admin"
 MUC_OWNER = "http://jabber.org/protocol/muc#owner"
 MUC_USER = "http://jabber.org/protocol/muc#user"
 MODERATE = "urn:xmpp:message-moderate:1"  # XEP-0425
-RETRACT = "urn:xmpp:message-retract:1"  # XEP-0424
 _LONGEST_NAME, _LONGEST_TEXT = 200, 10_000
 
 

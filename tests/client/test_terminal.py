@@ -17,9 +17,10 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from kith.client import Client, Link, NotSent, Profile, State
+from kith.client import Client, ContactChanged, Link, NotSent, Profile, State
 from kith.client.tui.app import ChatApp
 from kith.client.tui.bubble import Bubble
+from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Banner
 from kith.client.tui.fingerprints import Fingerprints
@@ -97,6 +98,28 @@ async def test_the_chat_list_counts_what_is_unread_and_shows_who_types(people: P
         await pilot.press("enter")
         await shown(pilot, "first")
         await until(lambda: ada.chat(ben.jid).unread == 0)
+
+
+async def test_many_events_at_once_draw_the_list_a_few_times_and_at_last_as_it_is(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = people.device(people.account("ada"))
+    drawn = []
+    monkeypatch.setattr(
+        ChatList, "show", lambda self, *args, _show=ChatList.show: drawn.append(_show(self, *args))
+    )
+    async with terminal(ada) as (_, pilot):
+        drawn.clear()
+        for number in range(300):
+            ada._history.update_chat("ben@localhost", name=f"Ben {number}")
+            ada._publish(ContactChanged("ben@localhost"))
+        await shown(pilot, "Ben 299")
+        for number in range(300):
+            ada._history.update_chat("ben@localhost", name=f"Benjamin {number}")
+            ada._publish(ContactChanged("ben@localhost"))
+            await asyncio.sleep(0)
+        await shown(pilot, "Benjamin 299")
+    assert len(drawn) < 100
 
 
 async def test_what_is_written_offline_waits_in_sight_and_is_sent_later(people: People) -> None:

@@ -93,6 +93,7 @@ class ChatApp(Updates):
         self._first_chat = peer
         self._typing: dict[str, float] = {}
         self._typing_sent = False
+        self._drawn_at, self._draws_soon = 0.0, False
 
     @classmethod
     def key_names(cls) -> set[str]:

@@ -33,6 +33,7 @@ from kith.client.tui.status import StatusLine
 from kith.terminal import safe
 
 _TYPING_LASTS = 8.0  # seconds after the last typing notification
+_DRAWN_EVERY = 0.1  # seconds between two drawings of the list while many events come
 
 
 class Updates(Grouping):
@@ -41,6 +42,9 @@ class Updates(Grouping):
     was_online: bool
     _typing: dict[str, float]
     """When each peer has last said that they are typing; 0 if they have stopped."""
+    _drawn_at: float
+    """When events were last followed by a drawing of the list."""
+    _draws_soon: bool
 
     def _give_up(self, problem: str) -> None:
         """Ends the app, for a reason that is told then."""
@@ -102,8 +106,7 @@ class Updates(Grouping):
                 await self._show_banners()
             case _:
                 pass
-        self._show_chats()
-        self._show_status()
+        self._draw_soon()
 
     def _tick(self) -> None:
         if self._closes:
@@ -123,6 +126,22 @@ class Updates(Grouping):
     def _closes(self) -> bool:
         """Whether the app closes: its widgets are removed before its tasks have ended."""
         return not self.is_running or not self.query("#list")
+
+    def _draw_soon(self) -> None:
+        """Draws list and status: now, or in a moment if they were just drawn, as when many messages come."""
+        if self._draws_soon:
+            return
+        wait = self._drawn_at + _DRAWN_EVERY - time.monotonic()
+        if wait <= 0:
+            self._draw()
+        else:
+            self._draws_soon = True
+            self.set_timer(wait, self._draw)
+
+    def _draw(self) -> None:
+        self._draws_soon, self._drawn_at = False, time.monotonic()
+        self._show_chats()
+        self._show_status()
 
     def _show_status(self) -> None:
         if self._closes:

@@ -145,6 +145,31 @@ async def test_marks_are_there_after_a_restart(there: There) -> None:
     assert f"ben@{DOMAIN}".encode() in document.value
 
 
+async def test_who_has_left_is_told_nothing_more_and_forgotten(there: There) -> None:
+    ada = await there.person("ada/phone", receives=True)
+    ben = await there.person("ben/phone", receives=True)
+    cyd = await there.person("cyd/phone", receives=True)
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member", "cyd": "member"})
+    await mark(there, ben, delivered="0" * 16)
+    await there.write(cyd, "hello")
+    id = await last_id(there)
+    await mark(there, cyd, read=id)
+    await asyncio.sleep(EVERY * 3)
+    await there.affiliate(ada, {"cyd": "none"})
+    there.heard(cyd)
+    await mark(there, ben, read=id)
+    await mark(there, ada, read=id)
+    assert await sums(there, cyd) == []
+    await asyncio.sleep(EVERY * 6)
+    await there.node.store.flush()
+    record = await there.node.store.account(GROUP)
+    assert record is not None
+    document = await there.node.store.document(record.id, "receipts", "")
+    assert document is not None
+    assert [name for name in (b"ben@", b"cyd@") if name in document.value] == [b"ben@"]
+
+
 DISPLAYED = "<displayed xmlns='urn:xmpp:chat-markers:0' id='x'/>"
 
 

@@ -160,6 +160,8 @@ class Receipts:
         known.unsaved += 1
         if known.unsaved >= _STORED_EVERY or not news:
             known.unsaved = 0
+            for bare in known.members.keys() - {member.jid for member in group.members.belonging()}:
+                del known.members[bare]  # who has left
             self._store.put_soon(group.id, _SPACE, "", _encode(known.members))
         else:  # stored soon, also if nobody says anything more
             known.planned = True
@@ -168,7 +170,7 @@ class Receipts:
     def _tell_author(
         self, group: Group, author: str, news: Sequence[tuple[int, tuple[int, int, int]]]
     ) -> None:
-        account = self._accounts.get(author)
+        account = self._accounts.get(author) if author in group.members.recipients else None
         if account is None:
             return
         element = Element(_RECEIPTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith.core.actors.account import Session
+from kith.core.sessions.removal import Removal
 from kith.groups.links import GroupLinks
 from tests.groups.there import GROUP, GROUPS, There, conditions, groups, texts
 from tests.parts import DOMAIN
@@ -126,6 +127,22 @@ async def test_admins_let_in_who_asks(there: There) -> None:
     assert again == {"error": "item-not-found"}
     await there.write(ada, "hello")
     assert (await there.log("ben"), await there.log("cyd")) == (["hello"], [])
+
+
+async def test_who_has_asked_is_not_somebody_who_has_the_address_now(there: There) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone")
+    await there.make(ada)
+    await change(there, ada, "approve='true'")
+    token = (await link(there, ada))["token"]
+    assert await join(there, ben, token) == {"state": "asked"}
+    await there.node.get(Removal).remove(ben.account)
+    there.heard(ada)
+    await there.person("ben/other")
+    assert await ask(there, ada, "set", f"<approve xmlns='{GROUPS}' jid='ben@{DOMAIN}'/>") == {
+        "error": "item-not-found"
+    }
+    await there.write(ada, "hello")
+    assert await there.log("ben") == []
 
 
 async def test_the_page_of_a_link_knows_the_group(there: There) -> None:

@@ -245,10 +245,13 @@ class GroupLinks(Feature):
         await self._service.in_turn(to, answer)
 
     async def _approved(self, group: Group, sender: Sender, bare: str, asking: _Asking) -> None:
-        if group.members.affiliation(bare) is Affiliation.NONE:
+        if group.members.affiliation(bare) is not Affiliation.NONE:
+            await self._store.remove(group.id, ASKING, bare)
+        elif (await self._accounts.id_of(parse_jid(bare)) or 0) == asking.account:
             await self._add(group, sender.bare, bare, asking.account)
         else:
             await self._store.remove(group.id, ASKING, bare)
+            raise StanzaError("item-not-found", "the account that has asked does not exist any more")
 
     async def _declined(self, group: Group, sender: Sender, bare: str, asking: _Asking) -> None:
         await self._store.remove(group.id, ASKING, bare)

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from kith.base.rates import RateLimit
 from kith.core.actors.account import Session
 from kith.features.blocking import Blocking
 from kith.features.privacy import PrivacySettings
@@ -16,7 +17,7 @@ from kith.groups import expiry
 from kith.records import privacy
 from kith.records.privacy import Privacy
 from kith.wire.stanza import Stanza
-from tests.groups.there import GROUPS, JOIN, ORIGIN, There, conditions, groups, texts
+from tests.groups.there import ADMIN, GROUPS, JOIN, ORIGIN, There, conditions, groups, texts
 from tests.parts import DOMAIN
 
 SERVICE = f"groups.{DOMAIN}"
@@ -202,3 +203,48 @@ async def test_a_message_disappears_when_its_time_is_over(there: There) -> None:
         await asyncio.sleep(0.05)
     assert await there.log("ben") == []
     assert await there.log("ada") == []
+
+
+async def test_nobody_floods_the_members_with_changes(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone", receives=True)
+    group = (await create(there, ada, "ben")).get("jid", "")
+    token = answer(
+        await there.says(ada, f"<iq type='set' id='l' to='{group}'><link xmlns='{GROUPS}'/></iq>")
+    ).get("token")
+    few = RateLimit(2, 60.0)
+    monkeypatch.setitem(there.service.rates._limits, "change", few)
+    refused = "policy-violation"
+
+    async def asks(inner: str) -> list[str]:
+        return conditions(await there.says(ben, f"<iq type='set' id='f' to='{group}'>{inner}</iq>"))
+
+    assert await asks(f"<nick xmlns='{GROUPS}'>one</nick>") == []
+    assert await asks(f"<group xmlns='{GROUPS}'><name>two</name></group>") == []
+    there.heard(ben)
+    admin = f"<query xmlns='{ADMIN}'><item jid='ben@{DOMAIN}' affiliation='member' nick='four'/></query>"
+    for inner in (
+        f"<nick xmlns='{GROUPS}'>three</nick>",
+        f"<group xmlns='{GROUPS}'><name>three</name></group>",
+        f"<add xmlns='{GROUPS}'><member jid='eve@elsewhere.example'/></add>",
+        f"<link xmlns='{GROUPS}'/>",
+        "<vCard xmlns='vcard-temp'><FN>three</FN></vCard>",
+        admin,
+    ):
+        assert await asks(inner) == [refused], inner
+    cyd = await there.person("cyd/phone")
+    come = f"<iq type='set' id='j' to='{group}'><join xmlns='{GROUPS}' token='{token}'/></iq>"
+    leave = f"<iq type='set' id='r' to='{group}'><query xmlns='jabber:iq:register'><remove/></query></iq>"
+    for _ in range(2):
+        assert conditions(await there.says(cyd, come)) == []
+        assert conditions(await there.says(cyd, leave)) == []
+    assert conditions(await there.says(cyd, come)) == [refused]
+
+
+async def test_nobody_makes_groups_without_end(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = await there.person("ada/phone")
+    monkeypatch.setitem(there.service.rates._limits, "creation", RateLimit(2, 3600.0))
+    for number in (1, 2, 2):  # a retry makes none
+        await create(there, ada, id=f"{ID}{number}")
+    request = f"<create xmlns='{GROUPS}' id='{ID}3'/>"
+    heard = await there.says(ada, f"<iq type='set' id='n' to='{SERVICE}'>{request}</iq>")
+    assert conditions(heard) == ["policy-violation"]

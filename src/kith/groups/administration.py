@@ -17,6 +17,7 @@ from kith.groups.names import MUC_ADMIN
 from kith.groups.nicknames import free_nick
 from kith.groups.occupants import ROLES, Occupant, Role
 from kith.groups.presence import Departure, RoomPresence
+from kith.groups.rates import Rates
 from kith.groups.rights import check_may_change
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -42,8 +43,10 @@ class Administration:
         changes: Changes,
         presence: RoomPresence,
         adding: Adding,
+        rates: Rates,
     ) -> None:
         self._adding = adding
+        self._rates = rates
         self._domain = domain
         self._accounts = accounts
         self._messages = messages
@@ -128,6 +131,8 @@ class Administration:
         if not items or len(items) > MAX_ITEMS:
             raise StanzaError("bad-request", f"name 1 to {MAX_ITEMS} people")
         author = self._author(group, sender)
+        if author.affiliation < Affiliation.ADMIN:
+            self._rates.take("change", group.jid, author.bare)
         changed: dict[str, Member] = {}
         roles: list[tuple[Occupant, Role, str]] = []
         for item in items:

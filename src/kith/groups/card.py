@@ -54,6 +54,7 @@ class RoomCard(Feature):
         may = affiliation >= Affiliation.ADMIN or group.config.change == MEMBERS
         if affiliation < Affiliation.MEMBER or not may:
             raise StanzaError("forbidden", "you may not change this group")
+        self._groups.rates.take("change", group.jid, sender.bare)
         data = serialize(card, "")
         if len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", "the card is too big", type="modify")

@@ -131,7 +131,10 @@ class GroupClients(Feature):
     async def _create(
         self, sender: Sender, address: JID, config: Config, owner: Member, people: Sequence[JID]
     ) -> list[Element]:
-        group = await self._service.groups.create(address.bare, config, owner, locked=False)
+        group = await self._service.groups.load(address.bare)
+        if group is None:
+            self._service.rates.take("creation", "", sender.bare)
+            group = await self._service.groups.create(address.bare, config, owner, locked=False)
         if group is None:
             group = await self._service.load(address)
         return await self._add(group, sender, people)
@@ -160,6 +163,7 @@ class GroupClients(Feature):
                 refused.append(Element(_REFUSED, {"jid": jid.bare, "condition": error.condition}))
         self._service.administration.check_limits(group, {member.jid: member for member in new})
         if new and author is not None:
+            self._service.rates.take("change", group.jid, sender.bare)
             await self._service.changes.members(group, sender.bare, new, author.nick)
         return refused
 
@@ -180,6 +184,7 @@ class GroupClients(Feature):
             raise StanzaError("forbidden", "only admins change this group")
         if request.find(_SETTINGS) is not None and not admin:
             raise StanzaError("forbidden", "only admins change the settings")
+        self._service.rates.take("change", group.jid, sender.bare)
         await self._service.changes.configure(group, sender.bare, _changed(group.config, request))
 
     @handles_iq("set", GROUPS, "accept", to="place")
@@ -204,6 +209,7 @@ class GroupClients(Feature):
             raise StanzaError("forbidden", "only members have nicknames")
         nick = free_nick(group, wanted, sender.bare, set())
         if nick != member.nick:
+            self._service.rates.take("change", group.jid, sender.bare)
             renamed = msgspec.structs.replace(member, nick=nick)
             await self._service.changes.members(group, sender.bare, [renamed], nick)
         return nick

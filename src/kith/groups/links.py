@@ -94,6 +94,7 @@ class GroupLinks(Feature):
 
     async def _renew(self, group: Group, sender: Sender, revoked: bool) -> Element:
         self._check_may_invite(group, sender)
+        self._service.rates.take("change", group.jid, sender.bare)
         state = msgspec.structs.replace(group.state, link="" if revoked else self._randomness.hex(16))
         (write,) = [state_write(group, state)]
         assert write.value is not None
@@ -165,6 +166,7 @@ class GroupLinks(Feature):
             raise StanzaError("forbidden", "you are banned from this group")
         if before is not None and before.belongs:
             return True
+        self._service.rates.take("change", group.jid, sender.bare)
         account = await self._accounts.id_of(sender)
         invited = before is not None and before.affiliation >= Affiliation.MEMBER
         if group.config.approve and not invited:

@@ -121,7 +121,9 @@ class GroupService(Feature):
         self.entering = Entering(
             *(clock, self.groups, post, presence, self.changes, history, self.rates, config.create_groups)
         )
-        self.administration = Administration(domain, accounts, self.messages, self.changes, presence, adding)
+        self.administration = Administration(
+            domain, accounts, self.messages, self.changes, presence, adding, self.rates
+        )
         #: What other features of groups handle: messages to a group that are not for all in it, by a child
         #: element, and messages, iqs and errors for one occupant.
         self.to_group: dict[str, Handler] = {X: self._submitted}

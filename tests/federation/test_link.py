@@ -11,7 +11,7 @@ import pytest
 
 from kith.core.actors.account import Session
 from kith.core.peers.bounces import Bounces
-from kith.federation import link, outbox, receipts, unstored, usage
+from kith.federation import link, outbox, receipts, unstored, usage, watched
 from kith.federation.contacts import Contacts
 from kith.federation.failures import Ended, Failure, NotFound, Refused, Unreachable, Untrusted
 from kith.federation.federation import return_what_waits
@@ -229,6 +229,22 @@ async def test_a_refusal_is_given_up_for_a_server_that_is_not_reached(
     scene.server.down = NotFound("no such domain")
     refusal(scene, "two", settled)
     await scene.until(lambda: settled == ["one", "two"])
+
+
+async def test_a_server_that_confirms_nothing_makes_only_so_many_refusals_wait(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "MAX_STANZAS", 2)
+    settled: list[str] = []
+    for id in ("one", "two", "three"):
+        refusal(scene, id, settled)
+    await scene.until(lambda: scene.server.streams and b"'three'" in scene.server.stream.written)
+    assert settled == ["three"]
+    scene.server.stream.acknowledge(3)
+    await scene.until(lambda: settled == ["three", "one", "two"])
+    refusal(scene, "four", settled)
+    await scene.until(lambda: b"'four'" in scene.server.stream.written)
+    assert "four" not in settled
 
 
 async def test_without_stream_management_a_refusal_is_settled_by_a_ping(scene: Scene) -> None:

@@ -22,6 +22,7 @@ from kith.federation.outbox import Departure, DomainOutbox
 from kith.federation.receipts import PATIENCE, Receipts
 from kith.federation.refusals import Refusals
 from kith.federation.unstored import Unstored, Waiting
+from kith.federation.watched import Watched
 from kith.ports.store import Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -87,7 +88,7 @@ class Link:
         self.remote = remote
         self.outbox = outbox
         self._unstored = Unstored(remote, opener.clock, opener.tasks, opener.post, self._problem)
-        self._watched: deque[Waiting] = deque()  # written, and sent again if they are not confirmed
+        self._watched = Watched()
         self._newest = 0  # the id of the last message
         self._coming = 0  # subscription requests that are being stored; presence may not overtake them
         self._news = asyncio.Event()  # something is to be written, or was confirmed
@@ -234,8 +235,7 @@ class Link:
             if connection is not None:
                 connection.close()
             self._receipts = None
-            self._unstored.put_back(self._watched)
-            self._watched.clear()
+            self._unstored.put_back(self._watched.take())
             first = self.outbox.end()
         if failure is None:
             self._failures = 0
@@ -340,24 +340,11 @@ class Link:
             else:
                 other = others.popleft()
                 parts.append(other.data)
-                receipts.wrote(False, now, self._watch(other))
+                receipts.wrote(False, now, self._watched.add(other))
         parts.append(receipts.request(now))
         if self.outbox.unsent and self._broken < _ONE_BY_ONE:
             self._news.set()  # the rest follows
         return b"".join(parts)
-
-    def _watch(self, waiting: Waiting) -> Callable[[], None] | None:
-        """What to do when a stanza that is written now is confirmed, if that matters to anybody."""
-        settled = waiting.settled
-        if settled is None:
-            return None
-        self._watched.append(waiting)
-
-        def confirmed() -> None:
-            self._watched.remove(waiting)
-            settled()
-
-        return confirmed
 
     def _delayed(self, departure: Departure) -> bytes:
         """A stored stanza, which says when it was sent if that is a while ago."""

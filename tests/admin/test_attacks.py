@@ -192,23 +192,25 @@ async def test_an_older_reading_of_the_bans_does_not_replace_a_newer_one(
 ) -> None:
     """Two readings may overlap, and the one that began first may end last."""
     bans, store = there.node.get(Bans), there.node.store
-    slow, original = asyncio.Event(), store.documents
+    begun, slow, original = asyncio.Event(), asyncio.Event(), store.documents
 
     async def documents(account: int, space: str) -> list[Document]:
         found = await original(account, space)
         if space == "bans" and not found:
+            begun.set()
             await slow.wait()
         return found
 
     monkeypatch.setattr(store, "documents", documents)
     first = asyncio.create_task(bans.load())
-    await asyncio.sleep(0.05)
-    await BanRecords(store).put(Ban("1", "account", "mallory", 0.0))
+    await begun.wait()
+    ban = Ban("1", "account", "mallory", 0.0)
+    await BanRecords(store).put(ban)
     await bans.load()
-    assert bans.of_registration("mallory@localhost") is not None
+    assert bans.of_registration("mallory@localhost") == ban
     slow.set()
     await first
-    assert bans.of_registration("mallory@localhost") is not None
+    assert bans.of_registration("mallory@localhost") == ban
 
 
 def test_a_hundred_thousand_banned_networks_are_searched_in_microseconds() -> None:

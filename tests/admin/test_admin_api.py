@@ -89,6 +89,19 @@ async def test_a_device_of_an_operator_gets_in_until_the_account_is_suspended(
     )
 
 
+async def test_the_number_of_an_operator_changes_only_after_the_setting(server: RunningServer) -> None:
+    """Otherwise, whoever gets the old number from the phone company would be an operator."""
+    boss, new = Person(server, "+4915112999999"), Person(server)
+    forget_codes(server)
+    phone = await boss.register()
+    request = {"number": new.number, "code": await new.send_code()}
+    answer = await boss.ask("POST", "/api/account/number", request, phone)
+    assert (answer.status, answer.error) == (409, "conflict")
+    assert "operators" in answer.body["text"]
+    assert (await boss.done("GET", "/api/account", device=phone)).body["number"] == boss.number
+    await new.register(code=request["code"])  # the code is still good
+
+
 async def test_an_app_password_of_an_operator_is_only_good_for_chatting(server: RunningServer) -> None:
     boss = Person(server, "+4915112999999")
     forget_codes(server)

@@ -22,6 +22,7 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.numbers import canonical
 from kith.base.tasks import Tasks
+from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Item
@@ -48,6 +49,7 @@ class Moving:
 
     def __init__(
         self,
+        config: Config,
         domain: Domain,
         clock: Clock,
         store: Store,
@@ -64,6 +66,7 @@ class Moving:
         logins: Logins,
         messages: ServerMessages,
     ) -> None:
+        self._config = config
         self._domain = domain
         self._clock = clock
         self._store = store
@@ -90,6 +93,8 @@ class Moving:
         new = JID(number, self._domain.name).bare
         if new == record.jid:
             raise Refused("conflict", "That is the account's number already.")
+        if record.jid in self._config.operators:  # whoever gets the old number later would be an operator
+            raise Refused("conflict", "The setting operators names this number. It has to change first.")
         await self._codes.check(number, code, address)
         if (ban := self._bans.of_registration(new)) is not None:
             raise Refused("banned", ban.text)

@@ -14,16 +14,7 @@ import structlog
 from kith import groups, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
-from kith.accounts.leaving import Leaving
-from kith.accounts.left import Left
-from kith.accounts.moving import Moving
-from kith.accounts.proof import Proofs
 from kith.accounts.secret import ensure_secret, has_secret
-from kith.api.admin.resources import admin_api
-from kith.api.api import API, DeviceAdmission
-from kith.api.credentials import Credentials
-from kith.api.local import LocalSocket
-from kith.api.resources import API_PARTS, DOCUMENT, RESOURCES
 from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
@@ -31,18 +22,15 @@ from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.hooks.parts import Unfit
-from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.core.peers.bounces import Bounces
-from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.certificate_health import check_pair
 from kith.edge.edge import Connected, Edge
-from kith.edge.http import FrontConnection, Web
-from kith.edge.invites import GroupLink, InvitePages
+from kith.edge.http import FrontConnection
 from kith.edge.listeners import Listeners, PortError
 from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
@@ -50,22 +38,19 @@ from kith.edge.tls import Certificates
 from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
-from kith.features.operator_notices import OperatorNotices
 from kith.federation.contacts import Contacts
 from kith.federation.federation import Federation, make_opening, return_what_waits
 from kith.federation.incoming import IncomingStream
 from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
-from kith.groups.links import GroupLinks
 from kith.groups.seats import Seats
+from kith.housekeeping import Housekeeping
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
-from kith.ports.sms import SMS
-from kith.records.invites import Invites
 from kith.records.passwords import Passwords
 from kith.renewal import Renewal
-from kith.sms.choice import TextMessages
+from kith.site import Site
 from kith.store.connection import prepare
 from kith.store.folder import FolderLock, check_folder
 from kith.store.sqlite import SQLiteStore
@@ -101,7 +86,6 @@ class Server:
         self._memory = Memory()
         self.certificates: Certificates | None = None
         self.federation: Federation | None = None
-        self._last_failure: type[Exception] | None = None  # of the periodic work
         self._lock: FolderLock | None = None
 
     async def start(self) -> None:
@@ -150,14 +134,7 @@ class Server:
         self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
-        invites = InvitePages(node.domain, self._invites(), config.invites, self._group_link, app is not None)
-        self.web = Web(
-            self.edge,
-            [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],
-        )
-        parts = node.parts
-        parts.build((LocalSocket,))
-        self.local = parts.get(LocalSocket)
+        self.site = Site(config, node, self.edge, self.directory, app)
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
@@ -173,7 +150,8 @@ class Server:
             if isinstance(error, PortError):
                 raise StartError(str(error)) from None
             raise
-        self.node.tasks.spawn(self._tick())
+        housekeeping = Housekeeping(node, self.edge, self.renewal, self._memory)
+        self.node.tasks.spawn(housekeeping.run())
         self.node.tasks.spawn(self.edge.watch())
         if config.log_format == "json":
             return  # standard output is for a program
@@ -194,8 +172,7 @@ class Server:
         """Starts to listen on all ports of the settings. Raises PortError."""
         components = self.node.get(Components)
         assert self.certificates is not None
-        await self.local.start()
-        await self.web.start()
+        await self.site.start()
         if self.config.metrics_port:
             await self._serve_metrics(federation)
         if federation is not None:
@@ -218,10 +195,10 @@ class Server:
             listen=self.config.component_listen,
             idle=_QUIET_SERVER,
         )
-        await self._listeners.listen("http_port", lambda: FrontConnection(self.web))
+        await self._listeners.listen("http_port", lambda: FrontConnection(self.site.web))
         await self._listeners.listen(
             "https_port",
-            secure=(self.certificates.https, lambda place: FrontConnection(self.web, place)),
+            secure=(self.certificates.https, lambda place: FrontConnection(self.site.web, place)),
         )
 
     def _take_folder(self) -> None:
@@ -251,63 +228,11 @@ class Server:
         await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
         self.node.tasks.spawn(metrics.watch())
 
-    async def _group_link(self, name: str, token: str) -> GroupLink | None:
-        """What the page of a link to a group shows, or None if the link is not valid."""
-        found = await self.node.get(GroupLinks).page(name, token)
-        return GroupLink(*found) if found is not None else None
-
-    def _api(self) -> API:
-        """Builds the HTTP API and the parts behind it."""
-        parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = TextMessages(
-            self.config, self.node.clock, self.node.get(Randomness), self.node.get(Figures)
-        )
-        parts.add({SMS: self.sms})
-        parts.build(API_PARTS)
-        parts.get(Codes).budget.alarm = parts.get(OperatorNotices).tell
-        repeat(parts.get(Codes).sweep, 3600.0)
-        repeat(parts.get(Proofs).sweep, 3600.0)
-        repeat(parts.get(Moving).clean, 86400.0)
-        repeat(parts.get(Leaving).clean, 600.0)
-        if self.directory is not None:
-            parts.build((Left,))
-            repeat(parts.get(Left).check, self.config.ldap_check_seconds)
-        resources = parts.build(RESOURCES)
-        admission = DeviceAdmission(self.edge, parts.get(Credentials), parts.get(Bans))
-        return API(self.config, self.node.tasks, admission, resources, DOCUMENT)
-
-    def _invites(self) -> Invites:
-        parts = self.node.parts
-        return Invites(self.node.store, self.node.clock, parts.get(Randomness), parts.get(Bans).voids)
-
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=True)
 
     def _direct_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=False)
-
-    async def _tick(self) -> None:
-        """Does periodic work once a second, until it is cancelled."""
-        seconds = 0
-        while True:
-            await asyncio.sleep(1)
-            seconds += 1
-            try:
-                await self._memory.give_back(self.edge.connection_limit.ended, self.node.clock.steady())
-                self._each_second(seconds)
-            except Exception as error:
-                if type(error) is not self._last_failure:  # log it once, not each second
-                    self._last_failure = type(error)
-                    self.node.tasks.failed("periodic work failed", error)
-
-    def _each_second(self, seconds: int) -> None:
-        self.edge.lobby.sweep()
-        if seconds % 10 == 0:
-            self.renewal.reload_certificate()
-        if seconds % 86400 == 0:
-            self.renewal.look_at_certificate()
-        if seconds % 3600 == 60:
-            self.node.tasks.spawn(expire(self.node.store, self.node.clock, self.config.retention_days))
 
     def request_stop(self) -> None:
         self._stopping.set()
@@ -342,11 +267,9 @@ class Server:
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        await self.local.stop()
-        await self.web.stop()
+        await self.site.stop()
         if self.metrics is not None:
             await self.metrics.stop()
-        await self.sms.close()
         if self.directory is not None:
             await self.directory.close()
         await self.node.stop()

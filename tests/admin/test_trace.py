@@ -106,6 +106,8 @@ async def test_a_watched_account_tells_which_device_has_acknowledged_and_what_wa
         (message,) = [line for line in lines if "state" in line]
         assert message["devices"][0]["name"] == "Test"
         assert message["devices"][0]["state"] == "acknowledged"
+        shown = (await asyncio.to_thread(kith, server, "trace", "dan", "--id", "a1")).stdout
+        assert "\n    delivered: a device has acknowledged it\n    acknowledged: Test (" in shown
         events = [(line["what"], line["id"]) for line in lines if "what" in line and "state" not in line]
         assert events == [("handed", message["id"]), ("acknowledged", message["id"])]
     events = [line for line in await traced(server, "cat") if "state" not in line]

@@ -119,7 +119,7 @@ def _show(who: str, found: TraceResult) -> None:
         say(f"    {_STATES[message.state]}")
         for device in message.devices:
             name = f"{device.name} ({device.device})" if device.device else f"session {device.resource}"
-            say(one_line(f"    {device.state}: {name}").rjust(4))
+            say("    " + one_line(f"{device.state}: {name}"))
         if message.error:
             say("    " + one_line(message.error))
     if found.until:

@@ -6,11 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import websockets
 
+from kith.api.admin.health import HealthResource
+from kith.api.endpoint import Call
 from kith.core.sessions.bans import Bans
+from kith.edge.edge import Edge
 from kith.ports.store import Document
 from kith.records.bans import Ban, BanList, BanRecords
 from tests.admin.operator import Operator
@@ -211,6 +216,18 @@ async def test_an_older_reading_of_the_bans_does_not_replace_a_newer_one(
     slow.set()
     await first
     assert bans.of_registration("mallory@localhost") == ban
+
+
+async def test_nobody_is_shown_no_accounts_while_the_first_count_runs(there: Room) -> None:
+    """Two pages, or a page and a monitor, may ask a new server at the same time."""
+    parts, store = there.node.parts, there.node.store
+    await store.create_accounts([("mallory@localhost", {})])
+    certificates = SimpleNamespace(expires=0.0, certificate=Path("/nowhere"))
+    parts.add({Edge: cast(Edge, SimpleNamespace(open={}, certificates=certificates))})
+    parts.build((HealthResource,))
+    health, call = parts.get(HealthResource), Call("127.0.0.1", {}, {})
+    shown = await asyncio.gather(*(health.get(call) for _ in range(2)))
+    assert [one.accounts for one in shown] == [len(await store.accounts())] * 2
 
 
 def test_a_hundred_thousand_banned_networks_are_searched_in_microseconds() -> None:

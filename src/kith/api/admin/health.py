@@ -92,6 +92,7 @@ class HealthResource:
         self._accounts = accounts
         self._bans = bans
         self._started = clock.now()
+        self._counting = asyncio.Lock()  # who asks meanwhile waits for the same count
         self._counted = -_COUNT_AGE
         self._holdings = Holdings(0, 0, 0, 0)
 
@@ -130,10 +131,11 @@ class HealthResource:
         )
 
     async def _count(self) -> None:
-        now = self._clock.steady()
-        if now - self._counted >= _COUNT_AGE:
-            self._counted = now
-            self._holdings = await self._store.holdings()
+        async with self._counting:
+            now = self._clock.steady()
+            if now - self._counted >= _COUNT_AGE:
+                self._holdings = await self._store.holdings()
+                self._counted = now
 
     def _free(self) -> int:
         return shutil.disk_usage(self._config.data_dir).free

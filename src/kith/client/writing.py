@@ -58,7 +58,7 @@ class Writing(Waiting):
         if encrypted is None:
             if self._history.is_keyless(peer) and self.link is Link.ONLINE:
                 await self._outbox.look_for_keys(peer)
-            public = group is not None and (group.settings.open or group.settings.public)
+            public = group is not None and group.is_public
             encrypted = not public and not self._history.is_plain(peer)
         sendable.check_text(body, encrypted, self._stream.max_bytes)
         if group is not None and mentions is None:

@@ -111,6 +111,11 @@ class Group:
         """Whether we may write."""
         return self.belongs and (self.affiliation.manages or not self.settings.announce)
 
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may enter or find it, so that messages are not encrypted by default."""
+        return self.settings.open or self.settings.public
+
     def member(self, jid: str) -> Member | None:
         """The member with an address."""
         return next((member for member in self.members if member.jid == jid), None)

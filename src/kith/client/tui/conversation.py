@@ -14,7 +14,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from kith.client.groups.mentions import completions
-from kith.client.groups.values import Group
 from kith.client.message import Chat, Message, State
 from kith.client.tui import words
 from kith.client.tui.actions import About
@@ -112,7 +111,7 @@ class Conversation(Vertical):
         colours = self.app.theme_variables
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(words.name(chat), style="bold")
-        if chat.plain or self._last_was_plain or (chat.group is not None and _is_public(chat.group)):
+        if chat.plain or self._last_was_plain or (chat.group is not None and chat.group.is_public):
             line.append("  ⚠ NOT ENCRYPTED", style=f"bold {colours['warning']}")
         else:
             line.append("  🔒 encrypted", style=colours["success"])
@@ -328,11 +327,6 @@ class Conversation(Vertical):
         """Draws all messages again, after a change of width or theme."""
         for bubble in self._bubbles.values():
             bubble.show(bubble.message, self._width, self._quoted(bubble.message))
-
-
-def _is_public(group: Group) -> bool:
-    """Whether anybody may enter a group, so that it is not encrypted."""
-    return group.settings.open or group.settings.public
 
 
 def _day(message: Message) -> date:

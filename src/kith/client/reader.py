@@ -109,18 +109,12 @@ class Reader:
             return replace(secret, trust=Trust.UNDECIDED, error=str(error))
         resend = stanzas.named(message, stanzas.RESEND, ("resend",))
         if resend is not None and incoming and decrypted.body is None:
-            chat = self._requested_chat(message)
+            chat = stanzas.resent_group(message) or ""
             await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust, chat)
         if decrypted.body is None:
             return None
         draft = replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
         return _with_extra(draft, message, decrypted.key)
-
-    @staticmethod
-    def _requested_chat(message: Element) -> str:
-        """The group of which a message is requested again; empty for a chat."""
-        request = message.find(f"{{{stanzas.RESEND}}}resend")
-        return "" if request is None else request.get("group", "")
 
     async def read_keys(self, message: Element, sender: str) -> None:
         """Handles a message that has only keys, by which our own devices complete a session.

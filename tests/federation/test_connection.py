@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,18 +16,12 @@ from kith.federation.failures import Failure, NotFound, Unreachable, Untrusted, 
 from kith.federation.resolver import Resolver
 from kith.wire.parser import ParserPool
 from tests.conftest import free_ports
-from tests.federation.world import Names, World, world
+from tests.federation.world import Names, World
 
 HEADER = (
     b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='1' "
     b"from='two.test' version='1.0'><stream:features/>"
 )
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
 
 
 @pytest.fixture

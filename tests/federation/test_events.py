@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-import pytest
-
 from tests.conftest import RunningServer
-from tests.federation.world import World, world
+from tests.federation.world import World
 from tests.raw import RawClient
 
 NODE = "eu.siacs.conversations.axolotl.devicelist"
@@ -21,12 +18,6 @@ def caps(name: str) -> str:
     text = f"client/phone//{name}<{NODE}+notify<{INFO}<"
     ver = base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
     return f"<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:test' ver='{ver}'/>"
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
 
 
 async def online(server: RunningServer, user: str, known: bool = False) -> RawClient:

@@ -18,17 +18,11 @@ from kith.federation.names import is_for
 from tests.conftest import RunningServer
 from tests.federation.caller import SASL, SM, Caller
 from tests.federation.test_kith_to_kith import online
-from tests.federation.world import Authority, World, world
+from tests.federation.world import Authority, World
 from tests.raw import body, condition
 
 Certificate = tuple[Path, Path]
 DIALBACK = "{urn:xmpp:features:dialback}dialback"
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

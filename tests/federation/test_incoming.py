@@ -20,12 +20,6 @@ UUID = "0b1f3c52-7a4e-4a8e-9b63-2f6d8f0c1a77"
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def one(here: World) -> Iterator[RunningServer]:
     with here.kith("one.test", strangers_per_hour="0") as server:
         yield server

@@ -17,12 +17,6 @@ Two = tuple[RunningServer, RunningServer]
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def servers(here: World) -> Iterator[Two]:
     with here.kith("one.test") as one, here.kith("two.test") as two:
         yield one, two

@@ -10,14 +10,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.conftest import RunningServer
 from tests.federation.prosody import Prosody, prosody
-from tests.federation.world import World, world
+from tests.federation.world import World
 from tests.raw import CLIENT, RawClient, body, condition
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

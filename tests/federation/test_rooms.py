@@ -9,18 +9,12 @@ import pytest
 from tests.conftest import RunningServer
 from tests.federation.prosody import Prosody, prosody
 from tests.federation.test_prosody import online
-from tests.federation.world import World, world
+from tests.federation.world import World
 from tests.raw import RawClient, body, condition
 
 MUC = "http://jabber.org/protocol/muc"
 JOIN = f"<x xmlns='{MUC}'><history maxstanzas='10'/></x>"
 SUBMIT = "<x xmlns='jabber:x:data' type='submit'>{}</x>"
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

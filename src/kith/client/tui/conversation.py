@@ -248,8 +248,9 @@ class Conversation(Vertical):
 
     def unreadable(self, id: str) -> list[int]:
         """The rows of shown messages with that id that can't be decrypted."""
-        shown = [bubble.message for bubble in self._bubbles.values()]
-        return [one.row for one in shown if one.incoming and one.error and id in (one.id, one.origin)]
+        return [
+            one.row for one in self._messages if one.incoming and one.error and id in (one.id, one.origin)
+        ]
 
     @property
     def newest(self) -> Message | None:
@@ -259,8 +260,7 @@ class Conversation(Vertical):
     @property
     def failed(self) -> list[Message]:
         """The shown messages that could not be sent."""
-        messages = [bubble.message for bubble in self._bubbles.values()]
-        return [message for message in messages if message.state.value == "failed"]
+        return [message for message in self._messages if message.state is State.FAILED]
 
     @property
     def _width(self) -> int:

@@ -6,19 +6,27 @@ import ipaddress
 from functools import lru_cache
 
 
-@lru_cache(1024)
-def network(address: str) -> str:
-    """An IPv4 address, or the /64 network of an IPv6 address. Empty for loopback and malformed addresses."""
+def parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An IP address. None for loopback and malformed addresses.
+
+    An IPv4 address that is written as an IPv6 one is an IPv4 address.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return ""
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    if (mapped or parsed).is_loopback:
-        return ""
-    if mapped is None and parsed.version == 6:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed
+    return None if parsed.is_loopback else parsed
+
+
+@lru_cache(1024)
+def network(address: str) -> str:
+    """An IPv4 address, or the /64 network of an IPv6 address. Empty for loopback and malformed addresses."""
+    parsed = parse(address)
+    if parsed is not None and parsed.version == 6:
         return f"{int(parsed) >> 64:016x}/64"
-    return str(mapped or parsed)
+    return str(parsed or "")
 
 
 def wider(place: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kith.base.addresses import parse
 from kith.ports.store import Document
 
 SPACE = "addresses"
@@ -46,16 +47,10 @@ def stored(documents: Sequence[Document]) -> list[AddressSeen]:
 
 def place(address: str) -> str:
     """What is kept of an IP address; empty for loopback, and for a text that is no address."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if parsed.is_loopback:
-        return ""
-    if parsed.version == 6:
+    parsed = parse(address)
+    if parsed is not None and parsed.version == 6:
         return str(ipaddress.ip_network((int(parsed) >> 64 << 64, _IPV6_HOST)))
-    return str(parsed)
+    return str(parsed or "")
 
 
 def seen(known: Sequence[AddressSeen], address: str, now: float, days: float) -> list[AddressSeen]:

@@ -4,30 +4,29 @@
  */
 import { language } from '../strings/strings.svelte'
 import { toggle, type as write, type Mark } from './format'
+import { Offer } from './offer.svelte'
 import { preferences } from '../parts/preferences.svelte'
 import { begun, emoticon, names, suggest, whole, type Named } from './shortcodes'
 import { matches } from '../parts/shortcuts'
 
 const MARKS = { bold: '*', italic: '_', strike: '~', code: '`' } as const
 
-export class Completion {
+export class Completion extends Offer<Named> {
   /** Whether something is selected in the field. */
   selecting = $state(false)
-  /** Emojis whose names begin with what was typed. */
-  offered = $state.raw<Named[]>([])
-  /** The index of the one that Enter takes. */
-  picked = $state(0)
   /** The last replacement, which Backspace undoes. */
   private turned: { end: number; was: string; now: string } | undefined
   /** An emoticon that was restored by Backspace, so it stays. */
   private takenBack = ''
   private takingBack = false
 
-  constructor(private readonly field: () => HTMLTextAreaElement) {}
+  constructor(private readonly field: () => HTMLTextAreaElement) {
+    super()
+  }
 
-  /** Hides the suggestions. */
-  close(): void {
-    this.offered = []
+  /** Hides the suggestions and the styles. */
+  override close(): void {
+    super.close()
     this.selecting = false
   }
 
@@ -84,21 +83,13 @@ export class Completion {
   }
 
   /** Handles keys for suggestions, styles and undoing; true: the key was handled. */
-  pressed(event: KeyboardEvent): boolean {
+  override pressed(event: KeyboardEvent): boolean {
+    if (this.offered.length) return super.pressed(event)
     const field = this.field()
-    const { key } = event
-    const one = this.offered[this.picked]
     const mark = Object.keys(MARKS).find((name) => matches(event, name as keyof typeof MARKS))
-    if (this.offered.length) {
-      const step = key === 'ArrowDown' ? 1 : key === 'ArrowUp' ? -1 : 0
-      const count = this.offered.length
-      if (step) this.picked = (this.picked + step + count) % count
-      else if ((key === 'Enter' || key === 'Tab') && !event.shiftKey && one) this.take(one)
-      else if (key === 'Escape') this.offered = []
-      else return false
-    } else if (mark !== undefined) this.mark(MARKS[mark as keyof typeof MARKS])
+    if (mark !== undefined) this.mark(MARKS[mark as keyof typeof MARKS])
     else if (
-      key === 'Backspace' &&
+      event.key === 'Backspace' &&
       this.turned &&
       field.selectionStart === this.turned.end &&
       field.selectionEnd === this.turned.end

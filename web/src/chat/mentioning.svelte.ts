@@ -3,6 +3,7 @@ import { folded } from '../local/words'
 import type { Address, Mention } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { type as write } from './format'
+import { Offer } from './offer.svelte'
 
 export interface Mentionable {
   /** Empty: everybody. */
@@ -14,14 +15,13 @@ const MOST = 6
 /** What was typed after an `@` that no letter precedes. */
 const BEGUN = /(?:^|[^\p{L}\p{N}_@])@([^\n@]{0,40})$/u
 
-export class Mentioning {
-  offered = $state.raw<Mentionable[]>([])
-  picked = $state(0)
-
+export class Mentioning extends Offer<Mentionable> {
   constructor(
     private readonly field: () => HTMLTextAreaElement,
     private readonly members: () => Mentionable[]
-  ) {}
+  ) {
+    super()
+  }
 
   private get all(): Mentionable[] {
     const members = this.members()
@@ -47,10 +47,6 @@ export class Mentioning {
     this.picked = 0
   }
 
-  close(): void {
-    this.offered = []
-  }
-
   /** Replaces what was typed by the whole name. */
   take({ name }: Mentionable): void {
     const field = this.field()
@@ -58,22 +54,6 @@ export class Mentioning {
     const part = BEGUN.exec(field.value.slice(0, place))?.[1]
     this.offered = []
     if (part !== undefined) write(field, place - part.length, place, `${name} `)
-  }
-
-  /** Handles keys while names are offered; true: the key was handled. */
-  pressed(event: KeyboardEvent): boolean {
-    const { key } = event
-    const one = this.offered[this.picked]
-    if (!one) return false
-    const step = key === 'ArrowDown' ? 1 : key === 'ArrowUp' ? -1 : 0
-    const count = this.offered.length
-    if (step) this.picked = (this.picked + step + count) % count
-    else if ((key === 'Enter' || key === 'Tab') && !event.shiftKey) this.take(one)
-    else if (key === 'Escape') this.offered = []
-    else return false
-    event.preventDefault()
-    event.stopPropagation()
-    return true
   }
 
   /** Whom a text mentions; places are in Unicode code points. Of names that begin alike, the longest counts. */

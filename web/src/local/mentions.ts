@@ -2,7 +2,7 @@
  * Content of a message beside its text: mentions, polls, votes, pins (docs/protocol.md, Groups). Whatever others send is
  * checked, bounded, and left out if it has not the right form.
  */
-import { cleanName } from './names'
+import { LONGEST_NAME, cleanName } from './names'
 import type { Address, Mention, Moment, Poll } from './types'
 
 const MOST_MENTIONS = 256
@@ -92,7 +92,7 @@ function pinOf(value: unknown): Extra['pin'] {
 /** Text in lines of the app: without what changes direction or overflows. */
 function lineOf(text: string, most: number): string {
   const parts = [...text].slice(0, most).join('').split('\n')
-  return parts.map((part) => (part.length > 60 ? part : cleanName(part) || part.trim())).join(' ')
+  return parts.map((part) => (part.length > LONGEST_NAME ? part : cleanName(part) || part.trim())).join(' ')
 }
 
 function idOf(value: unknown): string | undefined {

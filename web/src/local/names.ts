@@ -4,7 +4,8 @@ import { asciiDigits } from './digits'
 import { skeleton } from './lookalikes'
 import type { Address } from './types'
 
-const LONGEST = 60
+/** Of a name, in characters; what is longer is cut where it is shown. */
+export const LONGEST_NAME = 60
 const LONGEST_ABOUT = 700
 /** Combining marks on one letter: more than any script needs would cover other lines. */
 const MARKS = /(\p{M}{4})\p{M}+/gu
@@ -20,7 +21,7 @@ export function cleanName(text: string): string {
     visible(text)
       .replace(/[\p{Z}\s]+/gu, ' ')
       .replace(/^[\s~]+|\s+$/g, ''),
-    LONGEST
+    LONGEST_NAME
   )
 }
 

@@ -57,7 +57,11 @@ export class GroupMarks {
       for (const id of what.of) if (id > last[what.kind]) last[what.kind] = id
     }
     const delivered = last.received > last.displayed ? last.received : last.displayed
-    await this.wire.send(groupMarks(group, delivered, last.displayed)).catch(() => undefined)
+    try {
+      await this.wire.send(groupMarks(group, delivered, last.displayed))
+    } catch {
+      return false // the next session tells it
+    }
     await this.db.outgoing.bulkDelete(rows.flatMap(({ seq }) => (seq === undefined ? [] : [seq])))
     return true
   }

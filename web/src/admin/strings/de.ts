@@ -215,6 +215,7 @@ export const de: Texts = {
   'invite.none': 'Es gibt keine offenen Einladungen.',
   'invite.for': 'Für',
   'invite.by': 'Von',
+  'invite.by.operator': 'Ein Betreiber',
   'invite.until': 'Bis',
   'invite.anybody': 'Jeden',
   'invite.contact-of': 'Wird Kontakt von {name}',

@@ -210,6 +210,7 @@ export const en = {
   'invite.none': 'There are no open invitations.',
   'invite.for': 'For',
   'invite.by': 'Made by',
+  'invite.by.operator': 'An operator',
   'invite.until': 'Until',
   'invite.anybody': 'Anybody',
   'invite.contact-of': 'They become a contact of {name}',

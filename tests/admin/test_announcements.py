@@ -40,10 +40,11 @@ async def test_what_is_announced_is_seen_at_once_listed_and_withdrawn(
     assert (await operator.ask("DELETE", f"/announcements/{id}")).status == 204
     gone = (await ada.message()).find(RETRACT)
     assert gone is not None
+    assert gone.get("id") == id
     assert (await operator.ask("GET", "/announcements")).body["announcements"][0]["cancelled"]
-    log = kith(server, "admin", "log").stdout
-    assert log.index("announce") < len(log)
-    assert log.count(id) == 2
+    noted = (await operator.done("GET", "/log?limit=2"))["entries"]
+    assert [(one["action"], one["target"]) for one in noted] == [("announce.cancel", id), ("announce", id)]
+    assert kith(server, "admin", "log").stdout.count(id) == 2
     ada.abort()
 
 

@@ -13,7 +13,7 @@ from kith.base.rates import RateLimit
 from kith.core.actors.account import Session
 from kith.features.blocking import Blocking
 from kith.features.privacy import PrivacySettings
-from kith.groups import expiry
+from kith.groups import adding, expiry
 from kith.records import privacy
 from kith.records.privacy import Privacy
 from kith.wire.stanza import Stanza
@@ -248,3 +248,20 @@ async def test_nobody_makes_groups_without_end(there: There, monkeypatch: pytest
     request = f"<create xmlns='{GROUPS}' id='{ID}3'/>"
     heard = await there.says(ada, f"<iq type='set' id='n' to='{SERVICE}'>{request}</iq>")
     assert conditions(heard) == ["policy-violation"]
+
+
+async def test_nobody_is_added_to_groups_without_end(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone")
+    monkeypatch.setattr(adding, "MAX_GROUPS", 2)
+    for number in (1, 2):
+        await create(there, ada, "ben", id=f"{ID}{number}")
+    made = await create(there, ada, "ben", "cyd", id=f"{ID}3")
+    refused = f"{{{GROUPS}}}refused"
+    assert [(one.get("jid"), one.get("condition")) for one in made.iter(refused)] == [
+        (f"ben@{DOMAIN}", "resource-constraint"),
+        (f"cyd@{DOMAIN}", "item-not-found"),
+    ]
+    group = made.get("jid", "")
+    assert conditions(await there.affiliate(ada, {"ben": "member"}, group)) == ["resource-constraint"]
+    await create(there, ben, id=f"{ID}4")  # one's own decision
+    assert people(await state(there, ada, group)) == {"ada": "owner"}

@@ -18,8 +18,13 @@ from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Author
 from kith.groups.nicknames import free_nick
 from kith.groups.rights import check_may_change
+from kith.ports.store import MEMBERSHIPS, DocumentStore
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
+
+#: In how many groups somebody may be for others to add them to one more. Reading an archive takes longer with
+#: each group (`kith.store.shared`).
+MAX_GROUPS = 1000
 
 
 def is_person(jid: JID, group: Group) -> bool:
@@ -36,7 +41,9 @@ class Adding(Feature):
         accounts: Accounts,
         privacy: PrivacySettings | None,
         blocking: Blocking | None,
+        store: DocumentStore,
     ) -> None:
+        self._store = store
         self._domain = domain
         self._accounts = accounts
         self._privacy = privacy
@@ -56,9 +63,15 @@ class Adding(Feature):
         account = await self._accounts.id_of(jid)
         if account is None and self._domain.holds(jid):
             raise StanzaError("item-not-found", f"there is no account {jid.bare}")
+        await self.check_groups(account)
         nick = free_nick(group, "" if group.config.anonymous else jid.local, jid.bare, set(taken))
         pending = account is not None and not await self.may_add(author.bare, jid)
         return Member(jid.bare, Affiliation.MEMBER, account or 0, nick, pending=pending)
+
+    async def check_groups(self, account: int | None) -> None:
+        """Raises StanzaError if an account is in so many groups that others add it to no more."""
+        if account and len(await self._store.documents(account, MEMBERSHIPS)) >= MAX_GROUPS:
+            raise StanzaError("resource-constraint", "this person is in too many groups")
 
     async def may_invite(self, by: str, jid: JID) -> bool:
         """Whether an account gets invitations of somebody: not if it has blocked them."""

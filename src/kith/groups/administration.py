@@ -169,6 +169,8 @@ class Administration:
         else:
             check_may_change(group, author, jid.bare, before, affiliation)
         account = was.account if was is not None else await self._account_of(jid, affiliation)
+        if before < Affiliation.MEMBER <= affiliation:
+            await self._adding.check_groups(account)
         nick = (was.nick if was is not None else "") or self._nick_of(group, item, jid, changed)
         if was is not None and was.nick and was.belongs and item.get("nick", was.nick) != was.nick:
             nick = self._other_nick(group, item, jid, changed)

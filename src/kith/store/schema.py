@@ -101,6 +101,10 @@ MIGRATIONS = (
         PRIMARY KEY (at, id)
     ) WITHOUT ROWID;
     """,
+    # The first message that a group has shared with an account: before it, nothing needs to be looked for.
+    """
+    ALTER TABLE source ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

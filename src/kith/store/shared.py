@@ -6,8 +6,9 @@ next to each other: a message to a thousand accounts changes a few pages. If the
 accounts, it would change a thousand (measured: 10 ms instead of 0.6).
 
 To read the log of an account, its groups are looked up (table ``source``), and their logs are merged with its
-own; whether the account has an entry of a group is one lookup in ``share``. The cost depends on the number of
-entries that are read, and of groups, but not on the length of logs.
+own, each from the first message on that the account has of it. Whether the account has an entry of a group is
+one lookup in ``share``. The cost depends on the number of entries that are read, and of groups, but not on
+the length of logs. Only what a group has said since somebody left it is looked through for them.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Shares:
                 rows += (id, account, own(account))
             if self._audiences.get(shared.group) is not shared.audience:
                 self._connection.executemany(
-                    "INSERT OR IGNORE INTO source VALUES (?, ?)",
-                    [(account, shared.group) for account in shared.audience],
+                    "INSERT OR IGNORE INTO source (account, source, first) VALUES (?, ?, ?)",
+                    [(account, shared.group, id) for account in shared.audience],
                 )
                 self._audiences[shared.group] = shared.audience
             if shared.expires is not None:
@@ -60,24 +61,28 @@ class Shares:
         return len(rows) // 3
 
 
-def sources(connection: sqlite3.Connection, account: int) -> list[tuple[int, str]]:
-    """The ids and addresses of the groups that have shared messages with an account."""
+def sources(connection: sqlite3.Connection, account: int) -> list[tuple[int, str, int]]:
+    """The groups that have shared messages with an account: id, address, and the id of the first message."""
     return connection.execute(
-        "SELECT source, jid FROM source CROSS JOIN account ON account.id = source WHERE account = ?",
+        "SELECT source, jid, first FROM source CROSS JOIN account ON account.id = source WHERE account = ?",
         (account,),
     ).fetchall()
 
 
 def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     """The entries that groups have shared with an account, within the bounds of a query, in its order."""
-    groups = [id for id, jid in sources(connection, query.account) if query.peer in (None, jid)]
+    after = query.after or 0
+    groups = [
+        (id, max(first - 1, after))
+        for id, jid, first in sources(connection, query.account)
+        if query.peer in (None, jid)
+    ]
     order = "DESC" if query.backwards else "ASC"
-    where, values = "", dict[str, int | str](account=query.account)
-    if query.after is not None:
-        where += " AND log.id > :after"
-        values["after"] = query.after
+    # with + the ids are looked up, and the bounds are only checked
+    column = "log.id" if query.ids is None else "+log.id"
+    where, values = f"{column} > :after", dict[str, int | str](account=query.account)
     if query.before is not None:
-        where += " AND log.id < :before"
+        where += f" AND {column} < :before"
         values["before"] = query.before
     if query.ids is not None:
         where += " AND log.id IN (SELECT value FROM json_each(:ids))"
@@ -85,10 +90,10 @@ def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     statement = (
         f"SELECT log.id, {SHARED}, ifnull(own, x'') FROM log CROSS JOIN share "
         "ON share.id = log.id AND share.account = :account "
-        f"WHERE log.account = :group{where} ORDER BY log.id {order}"
+        f"WHERE log.account = :group AND {where} ORDER BY log.id {order}"
     )
     return heapq.merge(
-        *(connection.execute(statement, {**values, "group": group}) for group in groups),
+        *(connection.execute(statement, {**values, "group": id, "after": after}) for id, after in groups),
         reverse=query.backwards,
     )
 
@@ -122,7 +127,7 @@ def forget(connection: sqlite3.Connection, ids: str) -> None:
 
 def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int) -> bool:
     """Removes at most ``rows`` shared messages from an account's log. Returns whether there may be more."""
-    for group, _ in sources(connection, account):
+    for group, _, _ in sources(connection, account):
         found = connection.execute(
             "SELECT log.id FROM log CROSS JOIN share ON share.id = log.id AND share.account = :account "
             "WHERE log.account = :group AND log.id <= :upto LIMIT :rows",

@@ -61,6 +61,9 @@ def test_a_newcomer_does_not_pay_for_what_was_said_before(tmp_path: Path, backwa
         costs.append(cost)
         whole = log.page(connection, LogQuery(OLD, limit=9000, shared=True)).entries
         assert [entry.id for entry in whole] == list(range(1, before + 4))
+        assert [log.count(connection, LogQuery(id, shared=True)) for id in both] == [before + 3, 3]
+        assert log.count(connection, LogQuery(OLD, shared=True, after=3, before=6)) == 2
+        assert log.count(connection, LogQuery(NEW, shared=True, ids=[3, before + 2])) == 1
         assert log.bounds(connection, NEW, True) == (before + 1, before + 3)
         connection.close()
     assert costs[1] < 2 * costs[0]

@@ -105,13 +105,12 @@ def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     """The number of entries within the bounds of the query, regardless of its limit."""
-    if query.shared:
-        return sum(1 for _ in _entries(connection, query))
+    number = shared.count(connection, query) if query.shared else 0
     selection = _selection(connection, query)
-    if selection is None:
-        return 0
-    (number,) = connection.execute(f"SELECT count(*) FROM ({selection[0]})", selection[1]).fetchone()
-    return int(number)
+    if selection is not None:
+        (own,) = connection.execute(f"SELECT count(*) FROM ({selection[0]})", selection[1]).fetchone()
+        number += own
+    return number
 
 
 def bounds(connection: sqlite3.Connection, account: int, with_shared: bool = False) -> tuple[int, int] | None:

@@ -71,13 +71,21 @@ def sources(connection: sqlite3.Connection, account: int) -> list[tuple[int, str
 
 def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     """The entries that groups have shared with an account, within the bounds of a query, in its order."""
+    order = f" ORDER BY log.id {'DESC' if query.backwards else 'ASC'}"
+    found = _by_group(connection, query, f"log.id, {SHARED}, ifnull(own, x'')", order)
+    return heapq.merge(*found, reverse=query.backwards)
+
+
+def count(connection: sqlite3.Connection, query: LogQuery) -> int:
+    """The number of these entries."""
+    return sum(number for found in _by_group(connection, query, "count(*)") for (number,) in found)
+
+
+def _by_group(
+    connection: sqlite3.Connection, query: LogQuery, columns: str, order: str = ""
+) -> Iterator[sqlite3.Cursor]:
+    """What a query finds of each group."""
     after = query.after or 0
-    groups = [
-        (id, max(first - 1, after))
-        for id, jid, first in sources(connection, query.account)
-        if query.peer in (None, jid)
-    ]
-    order = "DESC" if query.backwards else "ASC"
     # with + the ids are looked up, and the bounds are only checked
     column = "log.id" if query.ids is None else "+log.id"
     where, values = f"{column} > :after", dict[str, int | str](account=query.account)
@@ -88,14 +96,14 @@ def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
         where += " AND log.id IN (SELECT value FROM json_each(:ids))"
         values["ids"] = json.dumps(list(query.ids))
     statement = (
-        f"SELECT log.id, {SHARED}, ifnull(own, x'') FROM log CROSS JOIN share "
+        f"SELECT {columns} FROM log CROSS JOIN share "
         "ON share.id = log.id AND share.account = :account "
-        f"WHERE log.account = :group AND {where} ORDER BY log.id {order}"
+        f"WHERE log.account = :group AND {where}{order}"
     )
-    return heapq.merge(
-        *(connection.execute(statement, {**values, "group": id, "after": after}) for id, after in groups),
-        reverse=query.backwards,
-    )
+    for group, jid, first in sources(connection, query.account):
+        if query.peer in (None, jid):
+            begin = max(first - 1, after)
+            yield connection.execute(statement, {**values, "group": group, "after": begin})
 
 
 def named(connection: sqlite3.Connection, account: int, ids: str) -> Iterator[Found]:

@@ -265,3 +265,26 @@ async def test_nobody_is_added_to_groups_without_end(there: There, monkeypatch: 
     assert conditions(await there.affiliate(ada, {"ben": "member"}, group)) == ["resource-constraint"]
     await create(there, ben, id=f"{ID}4")  # one's own decision
     assert people(await state(there, ada, group)) == {"ada": "owner"}
+
+
+async def test_who_is_only_invited_changes_nothing_and_passes_nothing_on(there: There) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone")
+    await privacy.save(there.node.store, ben.account.id, Privacy(groups="nobody"))
+    await there.node.hooks.privacy_changed(ben.account)
+    group = (await create(there, ada, "ben")).get("jid", "")
+    assert people(await state(there, ada, group))["ben"] == "member (invited)"
+
+    async def asks(type: str, inner: str) -> list[str]:
+        return conditions(await there.says(ben, f"<iq type='{type}' id='f' to='{group}'>{inner}</iq>"))
+
+    requests = (
+        ("set", f"<group xmlns='{GROUPS}'><name>mine</name></group>"),
+        ("set", "<vCard xmlns='vcard-temp'><FN>mine</FN></vCard>"),
+        ("set", f"<link xmlns='{GROUPS}'/>"),
+        ("get", f"<link xmlns='{GROUPS}'/>"),
+    )
+    for type, inner in requests:
+        assert await asks(type, inner) == ["forbidden"], inner
+    assert await asks("set", f"<accept xmlns='{GROUPS}'/>") == []
+    for type, inner in requests:
+        assert await asks(type, inner) == [], inner

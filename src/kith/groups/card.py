@@ -50,7 +50,7 @@ class RoomCard(Feature):
         return ()
 
     async def _set(self, group: Group, sender: Sender, card: Element) -> None:
-        affiliation = group.members.affiliation(sender.bare)
+        affiliation = group.members.rights(sender.bare)
         may = affiliation >= Affiliation.ADMIN or group.config.change == MEMBERS
         if affiliation < Affiliation.MEMBER or not may:
             raise StanzaError("forbidden", "you may not change this group")

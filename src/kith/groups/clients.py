@@ -178,7 +178,7 @@ class GroupClients(Feature):
         return ()
 
     async def _change(self, group: Group, sender: Sender, request: Element) -> None:
-        affiliation = group.members.affiliation(sender.bare)
+        affiliation = group.members.rights(sender.bare)
         admin = affiliation >= Affiliation.ADMIN
         if affiliation < Affiliation.MEMBER or not (admin or group.config.change == MEMBERS):
             raise StanzaError("forbidden", "only admins change this group")

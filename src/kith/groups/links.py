@@ -117,7 +117,7 @@ class GroupLinks(Feature):
         )
 
     def _check_may_invite(self, group: Group, sender: Sender) -> None:
-        affiliation = group.members.affiliation(sender.bare)
+        affiliation = group.members.rights(sender.bare)
         needed = Affiliation.MEMBER if group.config.invite == "members" else Affiliation.ADMIN
         if affiliation < needed:
             raise StanzaError("forbidden", "you may not invite people to this group")

@@ -88,6 +88,11 @@ class Members:
             return Affiliation.OUTCAST
         return Affiliation.NONE
 
+    def rights(self, jid: str) -> Affiliation:
+        """The affiliation by which somebody may do something. Who is only invited has none yet."""
+        member = self._members.get(jid)
+        return Affiliation.NONE if member is not None and member.pending else self.affiliation(jid)
+
     def with_nick(self, nick: str) -> str | None:
         """The bare address of the member who has registered a nickname, or None."""
         return self._nicks.get(nick)

@@ -67,3 +67,7 @@ class Federation:
         self.router = router
         self.outgoing = outgoing
         hosts.remote = outgoing
+
+    def is_here(self, domain: str) -> bool:
+        """Whether a domain is this server's, or that of a service of it."""
+        return domain == self.domain.name or self.hosts.here(domain) is not None

@@ -18,9 +18,9 @@ from kith.core.log.retries import key_of
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.post import Post
 from kith.federation import dialback, external
-from kith.federation.failures import Failure, NotFound, Untrusted
 from kith.federation.federation import Federation
 from kith.federation.unconfirmed import UnconfirmedRefusals
+from kith.federation.verifying import Verifying, domain_of
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.content import as_client
@@ -32,30 +32,10 @@ from kith.wire.stanza import Stanza
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
+_DIALBACK = frozenset((dialback.RESULT, dialback.VERIFY))
 _EXTERNAL = frozenset((external.AUTH, external.RESPONSE, external.ABORT))
 _MANAGEMENT = frozenset((sm.ENABLE, sm.RESUME, sm.ACK, sm.ASK))
-#: The maximum number of pairs of domains on one stream, and of verifications in progress.
-MAX_PAIRS = 100
-MAX_VERIFYING = 10
 logger = structlog.get_logger("kith")
-
-
-def _domain(text: str | None) -> str:
-    """The domain that an attribute names. Raises StreamError."""
-    try:
-        jid = parse_jid(text or "")
-    except ValueError:
-        raise StreamError("improper-addressing") from None
-    if jid.local or jid.resource:
-        raise StreamError("improper-addressing")
-    return jid.domain
-
-
-def _condition(failure: Failure) -> str:
-    """The error of dialback for a server that could not be asked about its key (XEP-0220 §2.4)."""
-    if isinstance(failure, NotFound):
-        return "item-not-found"
-    return "policy-violation" if isinstance(failure, Untrusted) else "remote-server-timeout"
 
 
 class Neighbour(Foreign):
@@ -90,7 +70,6 @@ class IncomingStream(LinkStream, Intake):
         "_header_sent",
         "_id",
         "_owes_count",
-        "_pairs",
         "_proved",
         "_refusals",
         "_remote",
@@ -107,8 +86,7 @@ class IncomingStream(LinkStream, Intake):
         self._remote = ""  # the ``from`` of the header
         self._external: external.External | None = None  # before the login, in TLS
         self._proved = ""  # the domain that a certificate has proved
-        self._pairs: set[tuple[str, str]] = set()
-        self._verifying = 0
+        self._verifying = Verifying(federation, self._open_id, self.raw)
         self._header_sent = False
         self._counting = False  # whether stream management is enabled
         self._refusals = UnconfirmedRefusals()
@@ -120,20 +98,20 @@ class IncomingStream(LinkStream, Intake):
 
     @property
     def authenticated(self) -> bool:
-        return bool(self._pairs or self._proved)
+        return bool(self._verifying.pairs or self._proved)
 
     def opened(self, header: StreamOpened) -> None:
         """Handles the stream header. Raises StreamError."""
         if header.tag != _STREAM or header.default_namespace != ns.SERVER:
             raise StreamError("invalid-namespace")
         self._open(header.attrs.get("to", ""), header.attrs.get("from", ""))
-        if not self._is_here(_domain(header.attrs.get("to"))):
+        if not self._federation.is_here(domain_of(header.attrs.get("to"))):
             raise StreamError("host-unknown")
-        self._remote = _domain(header.attrs["from"]) if header.attrs.get("from") else ""
+        self._remote = domain_of(header.attrs["from"]) if header.attrs.get("from") else ""
         if self._proved and self._remote not in ("", self._proved):
             raise StreamError("invalid-from")
         if self.security.encrypted and not self._proved:
-            known = self._remote if not self._is_here(self._remote) else ""
+            known = self._remote if not self._federation.is_here(self._remote) else ""
             self._external = external.External(self.security, known, self.raw)
         if self.sink is not None:
             self.sink.send([self._features()])
@@ -148,10 +126,8 @@ class IncomingStream(LinkStream, Intake):
             self.sink.start_tls()
         elif not self.security.encrypted:
             raise StreamError("policy-violation", "TLS first")
-        elif element.tag == dialback.RESULT:
-            self._dialback(element)
-        elif element.tag == dialback.VERIFY:
-            self._answer(element)
+        elif element.tag in _DIALBACK:
+            self._verifying.receive(element)
         elif element.tag in _EXTERNAL and self._external is not None:
             self._authenticate(element, self._external)
         elif element.tag in _MANAGEMENT:
@@ -242,8 +218,9 @@ class IncomingStream(LinkStream, Intake):
             offers.insert(0, external.OFFER)
         return b"<stream:features>%b</stream:features>" % b"".join(offers)
 
-    def _is_here(self, domain: str) -> bool:
-        return domain == self._federation.domain.name or self._federation.hosts.here(domain) is not None
+    def _open_id(self) -> str:
+        """The id of the stream; empty if it is closed."""
+        return self._id if self.sink is not None else ""
 
     # -- certificates ------------------------------------------------------------------------------
 
@@ -283,64 +260,6 @@ class IncomingStream(LinkStream, Intake):
         elif element.tag != sm.ACK:
             self.raw(sm.failed("unexpected-request"))
 
-    # -- dialback ----------------------------------------------------------------------------------
-
-    def _dialback(self, element: Stanza) -> None:
-        """Verifies a key by asking its domain's server over a verified stream (XEP-0220 §2.2.1)."""
-        if "type" in element.attrs:
-            raise StreamError("bad-format", "an answer that nobody asked for")
-        remote, local = _domain(element.attrs.get("from")), _domain(element.attrs.get("to"))
-        if not self._is_here(local):
-            self._tell("result", local, remote, "error", error="item-not-found")
-            return
-        if remote == local or self._is_here(remote):
-            raise StreamError("invalid-from")
-        if len(self._pairs) >= MAX_PAIRS or self._verifying >= MAX_VERIFYING:
-            self._tell("result", local, remote, "error", error="resource-constraint")
-            return
-        self._verifying += 1
-        key = (element.element.text or "").strip()
-        self.tasks.spawn(self._verify(local, remote, self._id, key))
-
-    async def _verify(self, local: str, remote: str, id: str, key: str) -> None:
-        error = ""
-        valid = False
-        try:
-            valid = await self._federation.outgoing.verify(local, remote, id, key)
-        except Failure as problem:
-            error, reason = _condition(problem), str(problem)
-        finally:
-            self._verifying -= 1
-        if error:
-            logger.warning("another server was not verified", domain=remote, reason=reason)
-        if self.sink is None or id != self._id:
-            return
-        if valid:
-            self._pairs.add((remote, local))
-            self._federation.outgoing.heard(local, remote)
-        self._tell(
-            "result", local, remote, "error" if error else "valid" if valid else "invalid", error=error
-        )
-
-    def _tell(self, name: str, local: str, remote: str, type: str, id: str = "", error: str = "") -> None:
-        attrs = {"from": local, "to": remote, "type": type}
-        if id:
-            attrs["id"] = id
-        self.raw(dialback.element(name, attrs, error=error))
-
-    def _answer(self, element: Stanza) -> None:
-        """Answers another server that asks whether a key is ours (XEP-0220 §2.2.2)."""
-        if "type" in element.attrs:
-            raise StreamError("bad-format", "an answer that nobody asked for")
-        remote, local = _domain(element.attrs.get("from")), _domain(element.attrs.get("to"))
-        id = element.id
-        if not self._is_here(local):
-            self._tell("verify", local, remote, "error", id, "item-not-found")
-            return
-        key = (element.element.text or "").strip()
-        fits = self._federation.outgoing.keys.fits(key, remote, local, id)
-        self._tell("verify", local, remote, "valid" if fits else "invalid", id)
-
     # -- stanzas -----------------------------------------------------------------------------------
 
     def _addresses(self, stanza: Stanza) -> tuple[JID, JID]:
@@ -352,9 +271,9 @@ class IncomingStream(LinkStream, Intake):
     def _check(self, stanza: Stanza) -> None:
         """Checks the addresses of a stanza (RFC 6120 §8.1.2.2 and §4.9.3.9). Raises StreamError."""
         sender, to = self._addresses(stanza)
-        if (sender.domain, to.domain) in self._pairs:
+        if (sender.domain, to.domain) in self._verifying.pairs:
             return
-        if sender.domain != self._proved or not self._is_here(to.domain):
+        if sender.domain != self._proved or not self._federation.is_here(to.domain):
             raise StreamError("invalid-from" if self.authenticated else "not-authorized")
 
     def handle(self, stanza: Stanza) -> Work:

@@ -133,6 +133,11 @@ async def test_each_account_gets_its_own_keys_only(there: There) -> None:
         query = f"<iq type='set' id='q' to='{GROUP}'><query xmlns='urn:xmpp:mam:2'/></iq>"
         found = [stanza for stanza in await there.says(ben, query) if b"<payload>" in stanza.inner]
         assert [rids(stanza.inner) for stanza in found] == [["3", "9"]]
+        # and so has what a client gets on entering it
+        entered = await there.enter(ben, "ben", inner="<x xmlns='http://jabber.org/protocol/muc'/>")
+        found = [stanza for stanza in entered if b"<payload>" in stanza.inner]
+        assert [rids(stanza.inner) for stanza in found] == [["3", "9"]]
+        await there.says(ben, f"<presence type='unavailable' to='{GROUP}/ben'/>")
 
 
 @pytest.mark.parametrize(

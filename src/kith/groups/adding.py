@@ -16,7 +16,7 @@ from kith.features.privacy import PrivacySettings
 from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Author
-from kith.groups.nicknames import free_nick
+from kith.groups.nicknames import default_nick
 from kith.groups.rights import check_may_change
 from kith.ports.store import MEMBERSHIPS, DocumentStore
 from kith.wire.errors import StanzaError
@@ -64,7 +64,7 @@ class Adding(Feature):
         if account is None and self._domain.holds(jid):
             raise StanzaError("item-not-found", f"there is no account {jid.bare}")
         await self.check_groups(account)
-        nick = free_nick(group, "" if group.config.anonymous else jid.local, jid.bare, set(taken))
+        nick = default_nick(group, jid, set(taken))
         pending = account is not None and not await self.may_add(author.bare, jid)
         return Member(jid.bare, Affiliation.MEMBER, account or 0, nick, pending=pending)
 

@@ -14,7 +14,7 @@ from kith.groups.group import Group
 from kith.groups.members import AFFILIATIONS, Affiliation, Member
 from kith.groups.messages import Author, Messages
 from kith.groups.names import MUC_ADMIN
-from kith.groups.nicknames import free_nick
+from kith.groups.nicknames import default_nick, free_nick
 from kith.groups.occupants import ROLES, Occupant, Role
 from kith.groups.presence import Departure, RoomPresence
 from kith.groups.rates import Rates
@@ -215,8 +215,9 @@ class Administration:
 
     def _nick_of(self, group: Group, item: Element, jid: JID, changed: dict[str, Member]) -> str:
         taken = {member.nick for member in changed.values()}
-        wanted = item.get("nick") or (jid.local if not group.config.anonymous else "")
-        return free_nick(group, wanted, jid.bare, taken)
+        if wanted := item.get("nick"):
+            return free_nick(group, wanted, jid.bare, taken)
+        return default_nick(group, jid, taken)
 
     def _other_nick(self, group: Group, item: Element, jid: JID, changed: dict[str, Member]) -> str:
         """The nickname that a member is to have instead of the present one. Raises StanzaError."""

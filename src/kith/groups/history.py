@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
@@ -68,14 +69,7 @@ class History:
         if query is None:
             return []
         after = max(after, query.after or 0)
-        asked = LogQuery(
-            query.account,
-            query.peer,
-            after=after,
-            limit=min(limit, _MOST),
-            backwards=True,
-            shared=query.shared,
-        )
+        asked = dataclasses.replace(query, after=after, limit=min(limit, _MOST), backwards=True)
         found = []
         for entry in (await self._store.page(asked)).entries:
             data = with_own(entry.stanza, entry.own)

@@ -24,7 +24,7 @@ from kith.groups.group import Group
 from kith.groups.groups import state_write
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import CHANGE, GROUPS
-from kith.groups.nicknames import free_nick
+from kith.groups.nicknames import default_nick
 from kith.groups.service import GroupService
 from kith.ports.store import Store, Write
 from kith.records.invites import base_url
@@ -96,7 +96,7 @@ class GroupLinks(Feature):
         self._check_may_invite(group, sender)
         self._service.rates.take("change", group.jid, sender.bare)
         state = msgspec.structs.replace(group.state, link="" if revoked else self._randomness.hex(16))
-        (write,) = [state_write(group, state)]
+        write = state_write(group, state)
         assert write.value is not None
         await self._store.put(write.account, write.space, write.key, write.value)
         group.state = state
@@ -176,8 +176,7 @@ class GroupLinks(Feature):
         return True
 
     async def _add(self, group: Group, by: str, bare: str, account: int) -> None:
-        anonymous = group.config.anonymous
-        nick = free_nick(group, "" if anonymous else parse_jid(bare).local, bare, set())
+        nick = default_nick(group, parse_jid(bare), set())
         member = Member(bare, Affiliation.MEMBER, account, nick)
         self._service.administration.check_limits(group, {bare: member})
         await self._service.changes.members(group, by, [member], nick)

@@ -7,7 +7,7 @@ import itertools
 
 from kith.groups.group import Group
 from kith.wire.errors import StanzaError
-from kith.wire.jid import prepare_resource
+from kith.wire.jid import JID, prepare_resource
 
 #: How many characters a nickname has at most.
 _LONGEST = 60
@@ -27,6 +27,14 @@ def acceptable(wanted: str) -> str:
         return prepare_resource(nick)
     except ValueError:
         raise StanzaError("not-acceptable", "this can't be a nickname") from None
+
+
+def default_nick(group: Group, jid: JID, taken: set[str]) -> str:
+    """The nickname of a new member who has not chosen one; in an anonymous group it does not tell the address.
+
+    ``taken``: nicknames that are given to others in the same step.
+    """
+    return free_nick(group, "" if group.config.anonymous else jid.local, jid.bare, taken)
 
 
 def free_nick(group: Group, wanted: str, bare: str, taken: set[str]) -> str:

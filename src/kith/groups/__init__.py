@@ -12,10 +12,11 @@ from kith.groups.expiry import GroupExpiry
 from kith.groups.key_parts import KeyParts
 from kith.groups.key_requests import KeyRequests
 from kith.groups.links import GroupLinks
+from kith.groups.newcomers import Newcomers
 from kith.groups.rooms import ROOMS
 from kith.groups.service import GroupService
 
 ALL: tuple[type[Feature], ...] = (
-    *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests, KeyParts),
+    *(Adding, GroupService, GroupClients, GroupLinks, GroupExpiry, KeyRequests, KeyParts, Newcomers),
     *ROOMS,
 )

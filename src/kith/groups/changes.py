@@ -263,15 +263,19 @@ class Changes:
         change: Element,
         writes: Sequence[Write],
         recipients: Mapping[str, int] | None = None,
+        confined: bool = False,
     ) -> None:
-        """Posts a notice with documents: to all members, or to some, given by their account ids."""
+        """Posts a notice with documents: to all members, or to some, given by their account ids.
+
+        ``confined``: nobody else learns of it.
+        """
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
         inner = serialize(change)
 
         def make(id: int) -> bytes:
             return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
 
-        await self._poster.notice(group, make, by, writes, recipients)
+        await self._poster.notice(group, make, by, writes, recipients, confined)
 
 
 def _nobody(member: Member) -> Member:

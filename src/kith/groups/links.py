@@ -200,7 +200,7 @@ class GroupLinks(Feature):
             if member.account and member.affiliation >= Affiliation.ADMIN
         }
         write = Write(group.id, ASKING, bare, _encode(asking))
-        await self._service.changes.tell(group, bare, change, [write], admins)
+        await self._service.changes.tell(group, bare, change, [write], admins, confined=True)
 
     @handles_iq("get", GROUPS, "asking", to="place")
     async def asking(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:

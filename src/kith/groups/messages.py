@@ -169,7 +169,7 @@ class Messages:
         inner = cleaned(group, stanza)
         own: dict[int, bytes] = {}
         if _ENCRYPTED in stanza.children:
-            after = len(self._added(group, author, 1)) + len(b"</message>")
+            after = len(self.added(group, author, 1)) + len(b"</message>")
             inner, own = split(inner, owners, after, before)
             if before and len(inner) + max(map(len, own.values()), default=0) > _MAX_BYTES:
                 raise StanzaError("policy-violation", "too many keys for one recipient", type="modify")
@@ -264,9 +264,9 @@ class Messages:
             if name in stanza.attrs:
                 attrs[name] = stanza.attrs[name]
         head = attributes(attrs).encode()
-        return b"<message" + head + b">" + inner + self._added(group, author, id) + b"</message>"
+        return b"<message" + head + b">" + inner + self.added(group, author, id) + b"</message>"
 
-    def _added(self, group: Group, author: Author, id: int) -> bytes:
+    def added(self, group: Group, author: Author, id: int) -> bytes:
         """What the group adds to a message: who has written it, and its id."""
         added = serialize(Element(OCCUPANT, {"id": self.occupant_id(group, author.bare)}))
         if not group.config.anonymous:

@@ -18,6 +18,7 @@ from kith.core.log.envelope import stanza_id
 from kith.groups.group import Group
 from kith.groups.history import since
 from kith.groups.names import OCCUPANT, USER
+from kith.groups.newcomers import HISTORY, Newcomers
 from kith.groups.occupants import Role
 from kith.groups.service import GroupService
 from kith.ports.store import Entry, LogQuery, LogStore
@@ -34,7 +35,7 @@ _RETRACT, _RETRACTED, _RETRACT_REASON = (
 )
 _MAX_REASON = 1000
 #: What a tombstone keeps of a message: who has written it, and its id.
-_KEPT = frozenset((USER, OCCUPANT, ns.tag(ns.STANZA_ID, "stanza-id")))
+_KEPT = frozenset((USER, OCCUPANT, HISTORY, ns.tag(ns.STANZA_ID, "stanza-id")))
 _HEAD = ("from", "type", "id", LANG)
 
 
@@ -43,8 +44,9 @@ class Moderation(Feature):
 
     service = "groups"
 
-    def __init__(self, store: LogStore, clock: Clock, groups: GroupService) -> None:
+    def __init__(self, store: LogStore, clock: Clock, groups: GroupService, newcomers: Newcomers) -> None:
         self._store = store
+        self._newcomers = newcomers
         self._clock = clock
         self._groups = groups
         groups.retracted = self._retracted
@@ -77,7 +79,7 @@ class Moderation(Feature):
         if reason:
             said.append(Element(_RETRACT_REASON))
             said[1].text = reason
-        await self._replace(entry, said)
+        await self._replace(group, entry, said)
         retract = Element(_RETRACT, {"id": request.get("id", "")})
         retract.extend(said)
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
@@ -95,7 +97,7 @@ class Moderation(Feature):
         retract = stanza.child(_RETRACT)
         entry = await self._find(group, retract.get("id", "") if retract is not None else "", author)
         if entry is not None:
-            await self._replace(entry, ())
+            await self._replace(group, entry, ())
 
     # -- both ---------------------------------------------------------------------------------------
 
@@ -115,7 +117,13 @@ class Moderation(Feature):
         # notices of the group itself stay
         return entry if parse_jid(stanza.attrs.get("from", group.jid)).resource else None
 
-    async def _replace(self, entry: Entry, said: Sequence[Element]) -> None:
+    async def _replace(self, group: Group, entry: Entry, said: Sequence[Element]) -> None:
+        """Replaces a message by a tombstone, with the copies of it that newcomers have."""
+        await self._bury(entry, said)
+        for copy in await self._newcomers.copies(group, entry.id):
+            await self._bury(copy, said)
+
+    async def _bury(self, entry: Entry, said: Sequence[Element]) -> None:
         """Replaces a message by a tombstone, which has nothing of its content."""
         stanza = Stanza.from_bytes(entry.stanza)
         if _RETRACTED in stanza.children:

@@ -30,7 +30,7 @@ def acceptable(wanted: str) -> str:
 
 
 def default_nick(group: Group, jid: JID, taken: set[str]) -> str:
-    """The nickname of a new member who has not chosen one; in an anonymous group it does not tell the address.
+    """The nickname of a new member without a choice; in an anonymous group it does not tell the address.
 
     ``taken``: nicknames that are given to others in the same step.
     """

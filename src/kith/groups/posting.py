@@ -18,7 +18,7 @@ from kith.core.log.retries import distinct_origin, is_retry_in_group
 from kith.core.routing.hosts import Hosts
 from kith.groups.group import Group
 from kith.groups.receiving import receives
-from kith.ports.store import Append, LogStore, Retries, Shared, Unavailable, Write
+from kith.ports.store import UNARCHIVED, Append, LogStore, Retries, Shared, Unavailable, Write
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.serialize import attributes, escape_attribute
@@ -29,9 +29,23 @@ _RETRIES = Retries(is_retry_in_group, distinct_origin)
 
 
 class Posting:
-    """A message that the group has put in its order. ``recipients``: the members at that moment."""
+    """A message that the group has put in its order. ``recipients``: the members at that moment.
 
-    __slots__ = ("_poster", "data", "done", "group", "id", "own", "recipients", "sender", "stanza")
+    ``confined``: it is for its recipients alone.
+    """
+
+    __slots__ = (
+        "_poster",
+        "confined",
+        "data",
+        "done",
+        "group",
+        "id",
+        "own",
+        "recipients",
+        "sender",
+        "stanza",
+    )
 
     def __init__(
         self,
@@ -43,8 +57,10 @@ class Posting:
         sender: Sender | None,
         stanza: Stanza | None,
         recipients: Mapping[str, int],
+        confined: bool,
     ) -> None:
         self._poster = poster
+        self.confined = confined
         self.group = group
         self.id = id
         self.data = data
@@ -102,30 +118,34 @@ class Poster:
         own: Mapping[int, bytes] | None = None,
         documents: Sequence[Write] = (),
         recipients: Mapping[str, int] | None = None,
+        confined: bool = False,
+        since: float | None = None,
     ) -> Posting:
         """Queues a message for the group's log and the logs of all members.
 
         ``make`` makes the stored message, given its id. ``author``: a bare address. ``documents`` are written
-        in the same commit.
+        in the same commit. ``recipients``: the accounts that get it, by address, if these are others than
+        the members; ``confined``: nobody else does, neither occupants nor whoever reads the group's archive.
+        ``since``: the time from which on it counts when it disappears, if that is not now.
         """
         id = self._ids.next(group.slot)
         data = make(id)
         audience = group.members.audience if recipients is None else tuple(recipients.values())
         if recipients is None:
             recipients = group.members.recipients
-        posting = Posting(self, group, id, data, own or {}, sender, stanza, recipients)
+        posting = Posting(self, group, id, data, own or {}, sender, stanza, recipients, confined)
         expire = group.config.expire
         shared = Shared(
             group.id,
             audience,
             posting.own,
-            int(self._clock.now()) + expire if expire else None,
+            int(self._clock.now() if since is None else since) + expire if expire else None,
         )
         self._store.append(
             Append(
                 id,
                 data,
-                [(group.id, author, 0)],
+                [(group.id, author, UNARCHIVED if confined else 0)],
                 posting.committed,
                 author,
                 group.jid,
@@ -144,12 +164,20 @@ class Poster:
         author: str,
         documents: Sequence[Write],
         recipients: Mapping[str, int] | None = None,
+        confined: bool = False,
+        since: float | None = None,
     ) -> None:
-        """Posts something that the group itself says, with documents. Returns after the commit.
+        """Posts something that the group itself says, with documents, as `post` does.
 
-        ``recipients``: the accounts that get it, by address, if these are others than the members.
+        Returns after the commit.
         """
-        posting = self.post(group, make, author, documents=documents, recipients=recipients)
+        posting = self.post(
+            *(group, make, author),
+            documents=documents,
+            recipients=recipients,
+            confined=confined,
+            since=since,
+        )
         posting.done = asyncio.get_running_loop().create_future()
         await posting.done
 
@@ -181,7 +209,8 @@ class Poster:
                     session.push(data, id)
                     delivered += 1
         self._figures.delivered += delivered
-        self._to_occupants(posting.group, posting.data, posting.own, posting.recipients)
+        if not posting.confined:
+            self._to_occupants(posting.group, posting.data, posting.own, posting.recipients)
 
     def broadcast(self, group: Group, stored: bytes) -> None:
         """Sends something that is not kept, such as a typing notification, to the same devices."""

@@ -10,6 +10,7 @@ import pytest
 from kith.core.actors.account import Session
 from kith.core.sessions.removal import Removal
 from kith.groups.links import GroupLinks
+from tests.groups.test_registering import form, register
 from tests.groups.there import GROUP, GROUPS, There, conditions, groups, texts
 from tests.parts import DOMAIN
 
@@ -155,3 +156,36 @@ async def test_the_page_of_a_link_knows_the_group(there: There) -> None:
     assert await links.page("tea", "x" * 32) is None
     assert await links.page("@@@", token) is None
     assert await links.page("nothing", token) is None
+
+
+async def test_who_asks_by_link_and_by_registration_is_in_one_list(there: There) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone")
+    cyd, dan = await there.person("cyd/phone"), await there.person("dan/phone")
+    await there.make(ada, **{f"{{{GROUPS}}}requests": "1"})
+    await change(there, ada, "approve='true'")
+    token = (await link(there, ada))["token"]
+    there.heard(ada)
+    assert await join(there, ben, token) == {"state": "asked"}
+    assert conditions(await register(there, cyd, form(roomnick="Cynthia"))) == []
+    # a client that knows nothing of groups gets a form for each, and decides with it
+    asked = [one for one in there.heard(ada) if b"muc#register_allow" in one.inner]
+    assert [name for one in asked for name in ("ben", "cyd") if f">{name}@".encode() in one.inner] == [
+        *("ben", "cyd")
+    ]
+    listed = await there.says(ada, f"<iq type='get' id='l' to='{GROUP}'><asking xmlns='{GROUPS}'/></iq>")
+    assert [dict(one.attrib) | {"at": ""} for one in listed[0].element[0]] == [
+        {"jid": f"ben@{DOMAIN}", "at": ""},
+        {"jid": f"cyd@{DOMAIN}", "at": "", "nick": "Cynthia"},
+    ]
+    person = f"<field var='{{{GROUPS}}}jid'><value>ben@{DOMAIN}</value></field>"
+    answer = form(allow="1").replace("</x>", person + "</x>")
+    assert conditions(await there.says(ada, f"<message id='m' to='{GROUP}'>{answer}</message>")) == []
+    assert await ask(there, ada, "set", f"<approve xmlns='{GROUPS}' jid='cyd@{DOMAIN}'/>") == {}
+    (group,) = there.service.groups.all()
+    assert [member.nick for member in group.members.belonging()] == ["ada", "ben", "Cynthia"]
+    # who is added meanwhile does not ask any more
+    assert await join(there, dan, token) == {"state": "asked"}
+    await there.affiliate(ada, {"dan": "member"})
+    assert await ask(there, ada, "set", f"<approve xmlns='{GROUPS}' jid='dan@{DOMAIN}'/>") == {
+        "error": "item-not-found"
+    }

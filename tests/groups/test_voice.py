@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kith.core.actors.account import Session
 from tests.groups.test_entering import items, trio
-from tests.groups.there import GROUP, There, conditions
+from tests.groups.there import GROUP, GROUPS, There, conditions
+from tests.parts import DOMAIN
 
 FORM = "<x xmlns='jabber:x:data' type='submit'>{}</x>"
 
@@ -53,3 +54,22 @@ async def test_what_is_no_request_for_voice_is_refused(there: There) -> None:
     for _ in range(3):
         assert await submit(there, cyd, ROLE) == []
     assert await submit(there, cyd, ROLE) == ["policy-violation"]
+
+
+async def test_an_admin_s_app_sees_and_decides_who_gets_voice(there: There) -> None:
+    ada, ben, cyd = await trio(there, moderatedroom="1")
+    assert await submit(there, ben, ROLE) == await submit(there, cyd, ROLE) == []
+    there.heard(ada)
+    asking = f"<iq type='get' id='l' to='{GROUP}'><asking xmlns='{GROUPS}'/></iq>"
+
+    async def waiting() -> list[str]:
+        (answer,) = await there.says(ada, asking)
+        return [one.get("nick", "") for one in answer.element[0] if one.tag == f"{{{GROUPS}}}voice"]
+
+    assert await waiting() == ["ben", "cyd"]
+    for name, word in (("ben", "approve"), ("cyd", "decline")):
+        xml = f"<iq type='set' id='l' to='{GROUP}'><{word} xmlns='{GROUPS}' jid='{name}@{DOMAIN}'/></iq>"
+        assert conditions(await there.says(ada, xml)) == []
+    assert await waiting() == []
+    assert conditions(await there.write(ben, "now")) == []
+    assert conditions(await there.write(cyd, "not yet")) == ["forbidden"]

@@ -1,20 +1,19 @@
-"""Invitation links of groups, and people who ask to come in.
+"""Invitation links of groups.
 
 A link is a random token, which members pass on as a URL or a QR code. It works like a password that makes a
 member of whoever presents it, so any client can use it: ``xmpp:GROUP?join;password=TOKEN``. It can be
-replaced and revoked. If admins approve who comes in, presenting it only asks.
+replaced and revoked. If admins approve who comes in, presenting it only asks (`kith.groups.requests`).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
@@ -23,34 +22,18 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.groups.group import Group
 from kith.groups.groups import state_write
 from kith.groups.members import Affiliation, Member
-from kith.groups.names import CHANGE, GROUPS
+from kith.groups.names import GROUPS
 from kith.groups.nicknames import default_nick
+from kith.groups.requests import Requests
 from kith.groups.service import GroupService
-from kith.ports.store import Store, Write
+from kith.ports.store import Store
 from kith.records.invites import base_url
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
-_LINK, _JOIN, _ASKING, _ASKS, _DECLINE = (
-    ns.tag(GROUPS, name) for name in ("link", "join", "asking", "asks", "decline")
-)
-#: The space of documents of a group with who asks to come in; the keys are addresses.
-ASKING = "asking"
-#: How many people may wait for an answer.
-_MAX_ASKING = 200
-
-
-class _Asking(msgspec.Struct):
-    """Who asks to come in: the account, and the time in milliseconds."""
-
-    account: int
-    at: int
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Asking).decode
+_LINK, _JOIN = ns.tag(GROUPS, "link"), ns.tag(GROUPS, "join")
 
 
 class GroupLinks(Feature):
@@ -61,18 +44,18 @@ class GroupLinks(Feature):
     def __init__(
         self,
         config: Config,
-        clock: Clock,
         randomness: Randomness,
         store: Store,
         accounts: Accounts,
         groups: GroupService,
+        requests: Requests,
     ) -> None:
         self._base = base_url(config)
-        self._clock = clock
         self._randomness = randomness
         self._store = store
         self._accounts = accounts
         self._service = groups
+        self._requests = requests
         groups.entering.let_in = self._let_in
 
     # -- links ------------------------------------------------------------------------------------------
@@ -170,7 +153,7 @@ class GroupLinks(Feature):
         account = await self._accounts.id_of(sender)
         invited = before is not None and before.affiliation >= Affiliation.MEMBER
         if group.config.approve and not invited:
-            await self._ask(group, sender.bare, account or 0)
+            await self._requests.ask(group, sender.bare)
             return False
         await self._add(group, sender.bare, sender.bare, account or 0)
         return True
@@ -180,86 +163,6 @@ class GroupLinks(Feature):
         member = Member(bare, Affiliation.MEMBER, account, nick)
         self._service.administration.check_limits(group, {bare: member})
         await self._service.changes.members(group, by, [member], nick)
-        await self._store.remove(group.id, ASKING, bare)
-
-    # -- asking -----------------------------------------------------------------------------------------
-
-    async def _ask(self, group: Group, bare: str, account: int) -> None:
-        """Notes that somebody asks to come in, and tells the admins, once."""
-        waiting = await self._store.documents(group.id, ASKING)
-        if any(document.key == bare for document in waiting):
-            return
-        if len(waiting) >= _MAX_ASKING:
-            raise StanzaError("resource-constraint", "too many people wait already", type="wait")
-        change = Element(CHANGE, {"by": bare, "number": str(group.state.number)})
-        SubElement(change, _ASKS, {"jid": bare})
-        asking = _Asking(account, int(self._clock.now() * 1000))
-        admins = {
-            member.jid: member.account
-            for member in group.members.belonging()
-            if member.account and member.affiliation >= Affiliation.ADMIN
-        }
-        write = Write(group.id, ASKING, bare, _encode(asking))
-        await self._service.changes.tell(group, bare, change, [write], admins, confined=True)
-
-    @handles_iq("get", GROUPS, "asking", to="place")
-    async def asking(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """Who asks to come in, for admins."""
-        group = await self._service.load(to)
-        self._check_admin(group, sender)
-        result = Element(_ASKING)
-        for document in await self._store.documents(group.id, ASKING):
-            SubElement(result, _ASKS, {"jid": document.key})
-        return (result,)
-
-    @handles_iq("set", GROUPS, "approve", to="place")
-    async def approve(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """Lets somebody in who has asked."""
-        await self._answer(sender, iq, to, "approve", self._approved)
-        return ()
-
-    @handles_iq("set", GROUPS, "decline", to="place")
-    async def decline(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """Forgets that somebody has asked."""
-        await self._answer(sender, iq, to, "decline", self._declined)
-        return ()
-
-    async def _answer(
-        self,
-        sender: Sender,
-        iq: Stanza,
-        to: JID,
-        name: str,
-        work: Callable[[Group, Sender, str, _Asking], Awaitable[None]],
-    ) -> None:
-        request = iq.child(ns.tag(GROUPS, name))
-        assert request is not None
-        bare = request.get("jid", "")
-
-        async def answer(group: Group) -> None:
-            self._check_admin(group, sender)
-            document = await self._store.document(group.id, ASKING, bare)
-            if document is None:
-                raise StanzaError("item-not-found", "nobody with this address asks to come in")
-            await work(group, sender, bare, _decode(document.value))
-
-        await self._service.in_turn(to, answer)
-
-    async def _approved(self, group: Group, sender: Sender, bare: str, asking: _Asking) -> None:
-        if group.members.affiliation(bare) is not Affiliation.NONE:
-            await self._store.remove(group.id, ASKING, bare)
-        elif (await self._accounts.id_of(parse_jid(bare)) or 0) == asking.account:
-            await self._add(group, sender.bare, bare, asking.account)
-        else:
-            await self._store.remove(group.id, ASKING, bare)
-            raise StanzaError("item-not-found", "the account that has asked does not exist any more")
-
-    async def _declined(self, group: Group, sender: Sender, bare: str, asking: _Asking) -> None:
-        await self._store.remove(group.id, ASKING, bare)
-
-    def _check_admin(self, group: Group, sender: Sender) -> None:
-        if group.members.affiliation(sender.bare) < Affiliation.ADMIN:
-            raise StanzaError("forbidden", "only admins let people in")
 
 
 def _fits(group: Group, token: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from kith.core.actors.intake import Work
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature
@@ -25,6 +27,7 @@ class VoiceRequests(Feature):
 
     def __init__(self, post: Post, groups: GroupService) -> None:
         self._post = post
+        self._asking: WeakKeyDictionary[Group, set[Occupant]] = WeakKeyDictionary()
         self._groups = groups
         groups.forms[REQUEST] = self._handle
 
@@ -52,6 +55,7 @@ class VoiceRequests(Feature):
             Field(_ALLOW, ("0",), "boolean", "Let this person speak?"),
         ]
         asked = build_form("form", REQUEST, fields, "Somebody asks to speak")
+        self._asking.setdefault(group, set()).add(occupant)
         for other, client in list(group.occupants.clients()):
             if other.role is Role.MODERATOR:
                 attrs = {"from": group.jid, "to": str(client)}
@@ -68,6 +72,24 @@ class VoiceRequests(Feature):
         occupant = group.occupants.get(form.one(_NICK))
         if occupant is None:
             raise StanzaError("item-not-found", "nobody has this nickname")
+        self._decide(group, occupant, allowed)
+
+    # -- the list of requests (`kith.groups.requests`) ---------------------------------------------
+
+    def waiting(self, group: Group) -> list[Occupant]:
+        """Who is there, and has asked for voice without an answer."""
+        asking = self._asking.get(group, set())
+        return [one for one in group.occupants if one in asking and one.role is Role.VISITOR]
+
+    def decide(self, group: Group, bare: str, allowed: bool) -> bool:
+        """Gives somebody voice who has asked for it, or not. Returns whether anybody has."""
+        asking = [occupant for occupant in self.waiting(group) if occupant.bare == bare]
+        for occupant in asking:
+            self._decide(group, occupant, allowed)
+        return bool(asking)
+
+    def _decide(self, group: Group, occupant: Occupant, allowed: bool) -> None:
+        self._asking.get(group, set()).discard(occupant)
         if allowed and occupant.role is Role.VISITOR:
             occupant.role = Role.PARTICIPANT
             self._groups.presence.announce(group, occupant, was=Role.VISITOR)

@@ -12,6 +12,7 @@ export const ROOMS = {
   xmpp: ['crypto', 'local'],
   sync: ['xmpp', 'history', 'crypto', 'local'],
   start: ['local'],
+  media: ['local'],
   strings: [],
   parts: SCREENS_KNOW.slice(1),
   chats: SCREENS_KNOW,

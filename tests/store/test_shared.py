@@ -15,12 +15,24 @@ from kith.store.shared import Shares
 OLD, NEW, GROUP = 1, 2, 3
 
 
-def write(connection: sqlite3.Connection, shares: Shares, id: int, audience: tuple[int, ...]) -> None:
+def write(
+    connection: sqlite3.Connection,
+    shares: Shares,
+    id: int,
+    audience: tuple[int, ...],
+    ended: tuple[int, ...] = (),
+    group: int = GROUP,
+) -> None:
     stanza = b"<message/>"
     connection.execute("INSERT INTO message (id, sender, stanza, holders) VALUES (?, 0, ?, 1)", (id, stanza))
-    connection.execute("INSERT INTO log (account, id, peer, flags) VALUES (?, ?, 1, 0)", (GROUP, id))
+    connection.execute("INSERT INTO log (account, id, peer, flags) VALUES (?, ?, 1, 0)", (group, id))
     shares.write(
-        [Append(id, stanza, [], lambda existing, error: None, shared=Shared(GROUP, audience, {}, None))]
+        [
+            Append(
+                *(id, stanza, [], lambda existing, error: None),
+                shared=Shared(group, audience, {}, None, ended),
+            )
+        ]
     )
 
 
@@ -39,17 +51,22 @@ def steps(connection: sqlite3.Connection, backwards: bool) -> tuple[list[int], i
     return [entry.id for entry in page.entries], taken
 
 
+def opened(path: Path, *groups: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection)
+    for id, kind in ((OLD, 0), (NEW, 0), *((group, 1) for group in groups)):
+        connection.execute(
+            "INSERT INTO account (id, jid, keys, kind) VALUES (?, ?, x'80', ?)", (id, f"{id}@a", kind)
+        )
+    connection.execute("BEGIN")
+    return connection
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_newcomer_does_not_pay_for_what_was_said_before(tmp_path: Path, backwards: bool) -> None:
     costs: list[int] = []
     for before in (10, 3000):
-        connection = sqlite3.connect(tmp_path / f"{before}.db", isolation_level=None)
-        migrate(connection)
-        for id, kind in ((OLD, 0), (NEW, 0), (GROUP, 1)):
-            connection.execute(
-                "INSERT INTO account (id, jid, keys, kind) VALUES (?, ?, x'80', ?)", (id, f"{id}@a", kind)
-            )
-        connection.execute("BEGIN")
+        connection = opened(tmp_path / f"{before}.db", GROUP)
         shares, both = Shares(connection), (OLD, NEW)
         for id in range(1, before + 1):
             write(connection, shares, id, (OLD,))
@@ -67,3 +84,51 @@ def test_a_newcomer_does_not_pay_for_what_was_said_before(tmp_path: Path, backwa
         assert log.bounds(connection, NEW, True) == (before + 1, before + 3)
         connection.close()
     assert costs[1] < 2 * costs[0]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_who_has_left_does_not_pay_for_what_was_said_since(tmp_path: Path, backwards: bool) -> None:
+    costs: list[int] = []
+    for after in (10, 3000):
+        connection = opened(tmp_path / f"{after}.db", GROUP)
+        shares, both = Shares(connection), (OLD, NEW)
+        write(connection, shares, 1, both)
+        write(connection, shares, 2, both, ended=(NEW,))
+        for id in range(3, after + 3):
+            write(connection, shares, id, (OLD,))
+        connection.execute("COMMIT")
+        found, cost = steps(connection, backwards)
+        assert found == [1, 2]
+        costs.append(cost)
+        # who comes back gets what is said from then on
+        write(connection, Shares(connection), after + 3, (OLD, NEW))
+        page = log.page(connection, LogQuery(NEW, limit=9, shared=True))
+        assert [entry.id for entry in page.entries] == [1, 2, after + 3]
+        connection.close()
+    assert costs[1] < 2 * costs[0]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_page_opens_only_the_groups_that_it_has_something_of(tmp_path: Path, backwards: bool) -> None:
+    groups = range(10, 1010)
+    connection = opened(tmp_path / "many.db", *groups)
+    shares = Shares(connection)
+    for place, group in enumerate(groups):
+        for turn in range(3):
+            write(connection, shares, 1 + place + turn * len(groups), (NEW,), group=group)
+    connection.execute("COMMIT")
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    found, _ = steps(connection, backwards)
+    connection.set_trace_callback(None)
+    assert found == ([2999, 3000] if backwards else [1, 2])
+    assert len(statements) < 20
+    whole = log.page(connection, LogQuery(NEW, limit=9000, shared=True, backwards=backwards)).entries
+    assert [entry.id for entry in whole] == list(range(1, 3001))
+    of_one = LogQuery(NEW, peer="12@a", shared=True, backwards=backwards)
+    assert [entry.id for entry in log.page(connection, of_one).entries] == [3, 1003, 2003]
+    some = LogQuery(NEW, shared=True, ids=[3, 3, 5, 4000, 2003], backwards=backwards)
+    assert [entry.id for entry in log.page(connection, some).entries] == [3, 5, 2003]
+    assert log.count(connection, some) == 3
+    assert log.page(connection, LogQuery(NEW, shared=True, after=2998, limit=9)).complete
+    connection.close()

@@ -98,7 +98,10 @@ class Changes:
             gone = {member.jid for member in new if not member.belongs}
             recipients = {jid: account for jid, account in recipients.items() if jid not in gone}
             writes = [write for write in writes if write.space != MEMBERSHIPS or write.value is not None]
-        await self.tell(group, by, change, writes, recipients)
+        ended = [
+            was.account for member, was in zip(new, before, strict=True) if was.belongs and not member.belongs
+        ]
+        await self.tell(group, by, change, writes, recipients, ended=ended)
         for member in new:
             group.members.put(member)
         group.state = state
@@ -238,7 +241,7 @@ class Changes:
         gone = [Member(member.jid, Affiliation.NONE, member.account) for member in group.members]
         writes = [state_write(group, state), *member_writes(group, gone), *memberships(group.jid, gone)]
         writes.append(index_write(group.jid, None))
-        await self.tell(group, by, change, writes)
+        await self.tell(group, by, change, writes, ended=group.members.audience)
         before = list(group.members)
         group.state = state
         for member in before:
@@ -264,10 +267,11 @@ class Changes:
         writes: Sequence[Write],
         recipients: Mapping[str, int] | None = None,
         confined: bool = False,
+        ended: Sequence[int] = (),
     ) -> None:
         """Posts a notice with documents: to all members, or to some, given by their account ids.
 
-        ``confined``: nobody else learns of it.
+        ``confined``: nobody else learns of it. ``ended``: the ids of accounts that get nothing more.
         """
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
         inner = serialize(change)
@@ -275,7 +279,7 @@ class Changes:
         def make(id: int) -> bytes:
             return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
 
-        await self._poster.notice(group, make, by, writes, recipients, confined)
+        await self._poster.notice(group, make, by, writes, recipients, confined, ended=ended)
 
 
 def _nobody(member: Member) -> Member:

@@ -120,13 +120,15 @@ class Poster:
         recipients: Mapping[str, int] | None = None,
         confined: bool = False,
         since: float | None = None,
+        ended: Sequence[int] = (),
     ) -> Posting:
         """Queues a message for the group's log and the logs of all members.
 
         ``make`` makes the stored message, given its id. ``author``: a bare address. ``documents`` are written
         in the same commit. ``recipients``: the accounts that get it, by address, if these are others than
         the members; ``confined``: nobody else does, neither occupants nor whoever reads the group's archive.
-        ``since``: the time from which on it counts when it disappears, if that is not now.
+        ``since``: the time from which on it counts when it disappears, if that is not now. ``ended``: the
+        ids of accounts that get nothing more.
         """
         id = self._ids.next(group.slot)
         data = make(id)
@@ -140,6 +142,7 @@ class Poster:
             audience,
             posting.own,
             int(self._clock.now() if since is None else since) + expire if expire else None,
+            ended,
         )
         self._store.append(
             Append(
@@ -166,6 +169,7 @@ class Poster:
         recipients: Mapping[str, int] | None = None,
         confined: bool = False,
         since: float | None = None,
+        ended: Sequence[int] = (),
     ) -> None:
         """Posts something that the group itself says, with documents, as `post` does.
 
@@ -177,6 +181,7 @@ class Poster:
             recipients=recipients,
             confined=confined,
             since=since,
+            ended=ended,
         )
         posting.done = asyncio.get_running_loop().create_future()
         await posting.done

@@ -86,13 +86,15 @@ class Shared:
     ``group``: the id of the group, whose own log has the message too. ``audience``: the ids of the accounts;
     pass the same object again as long as they are the same. ``own``: what an account gets in addition to the
     message, such as the keys that were encrypted for it; nobody else gets it. ``expires``: the time from
-    which on nobody has the message any more, in seconds since 1970, or None.
+    which on nobody has the message any more, in seconds since 1970, or None. ``ended``: accounts for which
+    this is the last message, until they are in an audience again.
     """
 
     group: int
     audience: Sequence[int]
     own: Mapping[int, bytes] = field(default_factory=dict)
     expires: int | None = None
+    ended: Sequence[int] = ()
 
     @property
     def size(self) -> int:

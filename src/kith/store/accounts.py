@@ -63,9 +63,7 @@ class Accounts(Logs):
         return await self._write(write)
 
     async def groups_of(self, account: int) -> list[tuple[int, str]]:
-        return await self._read(
-            lambda connection: [(id, jid) for id, jid, _ in shared.sources(connection, account)]
-        )
+        return await self._read(lambda connection: shared.sources(connection, account))
 
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         rows = [(jid, _encode(keys)) for jid, keys in accounts]

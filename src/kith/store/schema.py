@@ -105,6 +105,10 @@ MIGRATIONS = (
     """
     ALTER TABLE source ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
     """,
+    # The last message that a group has shared with an account which it shares no more with; else NULL.
+    """
+    ALTER TABLE source ADD COLUMN last INTEGER;
+    """,
 )
 
 

@@ -5,10 +5,11 @@ have it too, and what each gets of it alone. Its rows are in the order of ids, s
 next to each other: a message to a thousand accounts changes a few pages. If the rows were in the order of
 accounts, it would change a thousand (measured: 10 ms instead of 0.6).
 
-To read the log of an account, its groups are looked up (table ``source``), and their logs are merged with its
-own, each from the first message on that the account has of it. Whether the account has an entry of a group is
-one lookup in ``share``. The cost depends on the number of entries that are read, and of groups, but not on
-the length of logs. Only what a group has said since somebody left it is looked through for them.
+To read the log of an account, its groups are looked up (table ``source``), and their logs are merged with
+its own, each between the first and the last message that the account has of it. The log of a group is opened
+only when its next message may be the next one of the page. Whether the account has an entry of a group is
+one lookup in ``share``. The cost depends on the number of entries that are read, and with one lookup for
+each on the number of groups, but not on the length of logs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import heapq
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kith.ports.store import SHARED, Append, LogQuery
 from kith.store.inserts import insert_shares
 
 #: An entry that was found: its id, its flags, and what only this account gets.
 Found = tuple[int, int, bytes]
+_END = (1 << 63) - 1  # greater than any id
 
 
 class Shares:
@@ -49,10 +51,16 @@ class Shares:
                 rows += (id, account, own(account))
             if self._audiences.get(shared.group) is not shared.audience:
                 self._connection.executemany(
-                    "INSERT OR IGNORE INTO source (account, source, first) VALUES (?, ?, ?)",
+                    "INSERT INTO source (account, source, first) VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET last = NULL WHERE last IS NOT NULL",
                     [(account, shared.group, id) for account in shared.audience],
                 )
                 self._audiences[shared.group] = shared.audience
+            if shared.ended:
+                self._connection.executemany(
+                    "UPDATE source SET last = ? WHERE account = ? AND source = ?",
+                    [(id, account, shared.group) for account in shared.ended],
+                )
             if shared.expires is not None:
                 self._connection.execute(
                     "INSERT INTO expiry VALUES (?, ?, ?)", (shared.expires, id, shared.group)
@@ -61,49 +69,111 @@ class Shares:
         return len(rows) // 3
 
 
-def sources(connection: sqlite3.Connection, account: int) -> list[tuple[int, str, int]]:
-    """The groups that have shared messages with an account: id, address, and the id of the first message."""
+class _Source(NamedTuple):
+    """A group that has shared messages with an account, as far as a query may find something there.
+
+    ``id``: of its log. ``after``, ``before``: bounds. ``head``: the first entry of its log within these, in
+    the order of the query, whether or not the account has it.
+    """
+
+    id: int
+    after: int
+    before: int
+    head: int
+
+
+def sources(connection: sqlite3.Connection, account: int) -> list[tuple[int, str]]:
+    """The groups that have shared messages with an account: id, and address."""
     return connection.execute(
-        "SELECT source, jid, first FROM source CROSS JOIN account ON account.id = source WHERE account = ?",
+        "SELECT source, jid FROM source CROSS JOIN account ON account.id = source WHERE account = ?",
         (account,),
     ).fetchall()
 
 
 def entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     """The entries that groups have shared with an account, within the bounds of a query, in its order."""
-    order = f" ORDER BY log.id {'DESC' if query.backwards else 'ASC'}"
-    found = _by_group(connection, query, f"log.id, {SHARED}, ifnull(own, x'')", order)
-    return heapq.merge(*found, reverse=query.backwards)
+    if query.ids is not None:
+        yield from _named(connection, query)
+        return
+    sign = -1 if query.backwards else 1
+    columns, order = f"log.id, {SHARED}, ifnull(own, x'')", f" ORDER BY log.id {_order(query)}"
+    # the head of each group, and, once that may be the next entry, the entry and those that follow it
+    waiting: list[tuple[int, int, Found | None, Iterator[Found]]] = [
+        (sign * source.head, source.id, None, _of_source(connection, query, source, columns, order))
+        for source in _sources(connection, query)
+    ]
+    heapq.heapify(waiting)
+    while waiting:
+        _, id, found, rest = waiting[0]
+        if found is not None:
+            yield found
+        following = next(rest, None)
+        if following is None:
+            heapq.heappop(waiting)
+        else:
+            heapq.heapreplace(waiting, (sign * following[0], id, following, rest))
 
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     """The number of these entries."""
-    return sum(number for found in _by_group(connection, query, "count(*)") for (number,) in found)
-
-
-def _by_group(
-    connection: sqlite3.Connection, query: LogQuery, columns: str, order: str = ""
-) -> Iterator[sqlite3.Cursor]:
-    """What a query finds of each group."""
-    after = query.after or 0
-    # with + the ids are looked up, and the bounds are only checked
-    column = "log.id" if query.ids is None else "+log.id"
-    where, values = f"{column} > :after", dict[str, int | str](account=query.account)
-    if query.before is not None:
-        where += f" AND {column} < :before"
-        values["before"] = query.before
     if query.ids is not None:
-        where += " AND log.id IN (SELECT value FROM json_each(:ids))"
-        values["ids"] = json.dumps(list(query.ids))
-    statement = (
-        f"SELECT {columns} FROM log CROSS JOIN share "
-        "ON share.id = log.id AND share.account = :account "
-        f"WHERE log.account = :group AND {where}{order}"
+        return sum(1 for _ in _named(connection, query))
+    found = [_of_source(connection, query, source, "count(*)") for source in _sources(connection, query)]
+    return sum(number for rows in found for (number,) in rows)
+
+
+def _order(query: LogQuery) -> str:
+    return "DESC" if query.backwards else "ASC"
+
+
+def _sources(connection: sqlite3.Connection, query: LogQuery) -> list[_Source]:
+    """The groups in whose logs there is anything within the bounds of a query."""
+    peer = " AND source = (SELECT id FROM account WHERE jid = :peer)" if query.peer is not None else ""
+    return [
+        _Source(*row)
+        for row in connection.execute(
+            "WITH bound (id, low, high) AS (SELECT source, max(first - 1, :after), "
+            f"min(ifnull(last + 1, :before), :before) FROM source WHERE account = :account{peer}), "
+            "found AS MATERIALIZED (SELECT bound.id, low, high, (SELECT log.id FROM log "
+            "WHERE log.account = bound.id AND log.id > low AND log.id < high "
+            f"ORDER BY log.id {_order(query)} LIMIT 1) AS head FROM bound) "
+            "SELECT * FROM found WHERE head IS NOT NULL",
+            _bounds(query),
+        )
+    ]
+
+
+def _bounds(query: LogQuery) -> dict[str, int | str | None]:
+    return {
+        "account": query.account,
+        "peer": query.peer,
+        "after": query.after or 0,
+        "before": _END if query.before is None else query.before,
+    }
+
+
+def _of_source(
+    connection: sqlite3.Connection, query: LogQuery, source: _Source, columns: str, order: str = ""
+) -> Iterator[Any]:
+    """What a group has shared with an account, within bounds. Nothing is read before it is asked for."""
+    yield from connection.execute(
+        f"SELECT {columns} FROM log CROSS JOIN share ON share.id = log.id AND share.account = ? "
+        f"WHERE log.account = ? AND log.id > ? AND log.id < ?{order}",
+        (query.account, source.id, source.after, source.before),
     )
-    for group, jid, first in sources(connection, query.account):
-        if query.peer in (None, jid):
-            begin = max(first - 1, after)
-            yield connection.execute(statement, {**values, "group": group, "after": begin})
+
+
+def _named(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
+    """Those of the entries that a query names by their ids."""
+    where = "share.id > :after AND share.id < :before"
+    if query.peer is not None:
+        where += " AND EXISTS (SELECT 1 FROM log WHERE log.id = share.id AND log.account = "
+        where += "(SELECT id FROM account WHERE jid = :peer))"
+    return connection.execute(
+        f"SELECT share.id, {SHARED}, ifnull(own, x'') FROM share WHERE share.account = :account "
+        f"AND share.id IN (SELECT value FROM json_each(:ids)) AND {where} ORDER BY share.id {_order(query)}",
+        {**_bounds(query), "ids": json.dumps(list(query.ids or ()))},
+    )
 
 
 def named(connection: sqlite3.Connection, account: int, ids: str) -> Iterator[Found]:
@@ -135,7 +205,7 @@ def forget(connection: sqlite3.Connection, ids: str) -> None:
 
 def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int) -> bool:
     """Removes at most ``rows`` shared messages from an account's log. Returns whether there may be more."""
-    for group, _, _ in sources(connection, account):
+    for group, _ in sources(connection, account):
         found = connection.execute(
             "SELECT log.id FROM log CROSS JOIN share ON share.id = log.id AND share.account = :account "
             "WHERE log.account = :group AND log.id <= :upto LIMIT :rows",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+
+import pytest
 
 from kith.core.actors.account import Session
 from kith.groups.group import Group
@@ -65,6 +68,26 @@ async def test_a_moderator_takes_back_a_message_in_all_logs(there: There) -> Non
     assert b"<retracted " in own
     assert b">rude<" not in own
     assert await moderate(there, ada, id) == []
+
+
+async def test_a_message_is_replaced_if_and_only_if_all_learn_of_it(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben, _ = await trio(there)
+    id = id_of(await there.write(ben, "rude"))
+
+    def broken(*given: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kith.store.appends.rewrite", broken)
+        retract = f"<retract xmlns='{RETRACT}' id='{id}'/>"
+        assert conditions(await there.write(ben, "", retract)) == ["internal-server-error"]
+        assert await moderate(there, ada, id) != []
+    assert await there.log(GROUP) == ["rude"]
+    assert not any(b"<retract" in result for result in await archive(there, ben, GROUP))
+    assert await moderate(there, ada, id) == []
+    assert await there.log(GROUP) == []
 
 
 async def test_an_author_takes_back_only_their_own(there: There) -> None:

@@ -41,7 +41,10 @@ _ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
 _MAX_BYTES = Limits().stanza_bytes
 #: The usual form of the element that names the members, as the server serializes it.
 _MADE_FOR = re.compile(rb"<for xmlns='urn:kith:groups:0' number='([0-9]{1,18})'/>")
-_RETRACT = ns.tag(ns.RETRACT, "retract")
+#: With one of these, a message with a subject does not only change the subject of the group.
+_NO_SUBJECT = frozenset((_BODY, _THREAD, ns.tag(ns.RETRACT, "retract")))
+#: Ids of messages, and what they are replaced by.
+Rewrites = Sequence[tuple[int, bytes]]
 #: Elements of messages that are passed on, but not kept.
 _PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
 #: What a message with marks may have beside them.
@@ -98,8 +101,11 @@ class Messages:
             return None
         return Author(member.nick, sender.bare, affiliation, group.role_of(affiliation))
 
-    def admit(self, group: Group, sender: Sender, stanza: Stanza) -> Work:
-        """Takes a message. Returns what `kith.core.actors.intake.Intake.handle` may. Raises StanzaError."""
+    def admit(self, group: Group, sender: Sender, stanza: Stanza, rewrites: Rewrites = ()) -> Work:
+        """Takes a message. Returns what `kith.core.actors.intake.Intake.handle` may. Raises StanzaError.
+
+        ``rewrites``: what it takes back, if it is kept.
+        """
         author = self.author_of(group, sender)
         try:
             if author is None:
@@ -113,7 +119,7 @@ class Messages:
             self._rates.message(group.jid, author.bare)
         except StanzaError as error:
             return self._refuse(group, sender, stanza, error)
-        if _SUBJECT in stanza.children and _BODY not in stanza.children and _THREAD not in stanza.children:
+        if _SUBJECT in stanza.children and _NO_SUBJECT.isdisjoint(stanza.children):
             return LATER if sender.committing else self._set_subject(group, author, stanza)
         if self._is_passing(group, stanza):
             if sender.committing:
@@ -126,9 +132,11 @@ class Messages:
         if _ENCRYPTED in stanza.children:
             known = self._devices.known(group)
             if known is None:
-                return LATER if sender.committing else self._post_later(group, author, sender, stanza, before)
+                if sender.committing:
+                    return LATER
+                return self._post_later(group, author, sender, stanza, before, rewrites)
             owners = known
-        self._post(group, author, sender, stanza, owners, before)
+        self._post(group, author, sender, stanza, owners, before, rewrites)
         return COMMITTING
 
     def _note(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> Work:
@@ -151,10 +159,16 @@ class Messages:
             self._poster.broadcast(group, self._message(group, author, stanza, cleaned(group, stanza), 0))
 
     async def _post_later(
-        self, group: Group, author: Author, sender: Sender, stanza: Stanza, before: Sequence[Key]
+        self,
+        group: Group,
+        author: Author,
+        sender: Sender,
+        stanza: Stanza,
+        before: Sequence[Key],
+        rewrites: Rewrites,
     ) -> None:
         """Posts a message after the devices of all members were read."""
-        self._post(group, author, sender, stanza, await self._devices.load(group), before)
+        self._post(group, author, sender, stanza, await self._devices.load(group), before, rewrites)
         sender.pipelined()
 
     def _post(
@@ -165,6 +179,7 @@ class Messages:
         stanza: Stanza,
         owners: Mapping[int, Sequence[int]],
         before: Sequence[Key],
+        rewrites: Rewrites,
     ) -> None:
         inner = cleaned(group, stanza)
         own: dict[int, bytes] = {}
@@ -181,6 +196,7 @@ class Messages:
             stanza=stanza,
             origin=origin_of(stanza),
             own=own,
+            rewrites=rewrites,
         )
         self._receipts.posted(group, posting.id, author.bare)
 

@@ -2,6 +2,7 @@
 
 A tombstone replaces the message in the archive of the group and in the logs of all members, so nobody reads
 it there any more. That it was taken back is a message of its own, which devices that have it already act on.
+Both are one commit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.log.envelope import stanza_id
 from kith.groups.group import Group
 from kith.groups.history import since
+from kith.groups.messages import Rewrites
 from kith.groups.names import OCCUPANT, USER
 from kith.groups.newcomers import HISTORY, Newcomers
 from kith.groups.occupants import Role
@@ -60,7 +62,7 @@ class Moderation(Feature):
         assert request is not None
         if request.find(_RETRACT) is None:
             raise StanzaError("bad-request", "only retraction is possible")
-        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, request))
+        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, request), sender)
         return ()
 
     async def _moderate(self, group: Group, sender: Sender, request: Element) -> None:
@@ -79,7 +81,7 @@ class Moderation(Feature):
         if reason:
             said.append(Element(_RETRACT_REASON))
             said[1].text = reason
-        await self._replace(group, entry, said)
+        rewrites = await self._tombstones(group, entry, said)
         retract = Element(_RETRACT, {"id": request.get("id", "")})
         retract.extend(said)
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
@@ -88,16 +90,15 @@ class Moderation(Feature):
         def make(id: int) -> bytes:
             return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
 
-        await self._groups.poster.notice(group, make, author.bare, ())
+        await self._groups.poster.notice(group, make, author.bare, (), rewrites=rewrites)
 
     # -- by authors ---------------------------------------------------------------------------------
 
-    async def _retracted(self, group: Group, author: str, stanza: Stanza) -> None:
-        """Somebody has sent a retraction, which the group has in its order."""
+    async def _retracted(self, group: Group, author: str, stanza: Stanza) -> Rewrites:
+        """What a retraction replaces that somebody sends."""
         retract = stanza.child(_RETRACT)
         entry = await self._find(group, retract.get("id", "") if retract is not None else "", author)
-        if entry is not None:
-            await self._replace(group, entry, ())
+        return await self._tombstones(group, entry, ()) if entry is not None else ()
 
     # -- both ---------------------------------------------------------------------------------------
 
@@ -117,20 +118,19 @@ class Moderation(Feature):
         # notices of the group itself stay
         return entry if parse_jid(stanza.attrs.get("from", group.jid)).resource else None
 
-    async def _replace(self, group: Group, entry: Entry, said: Sequence[Element]) -> None:
-        """Replaces a message by a tombstone, with the copies of it that newcomers have."""
-        await self._bury(entry, said)
-        for copy in await self._newcomers.copies(group, entry.id):
-            await self._bury(copy, said)
+    async def _tombstones(self, group: Group, entry: Entry, said: Sequence[Element]) -> Rewrites:
+        """Tombstones for a message, and for the copies of it that newcomers have."""
+        copies = await self._newcomers.copies(group, entry.id)
+        found = [(one.id, self._tombstone(one, said)) for one in (entry, *copies)]
+        return [(id, tombstone) for id, tombstone in found if tombstone is not None]
 
-    async def _bury(self, entry: Entry, said: Sequence[Element]) -> None:
-        """Replaces a message by a tombstone, which has nothing of its content."""
+    def _tombstone(self, entry: Entry, said: Sequence[Element]) -> bytes | None:
+        """What is left of a message, without any of its content; None if it is one already."""
         stanza = Stanza.from_bytes(entry.stanza)
         if _RETRACTED in stanza.children:
-            return
+            return None
         retracted = Element(_RETRACTED, {"stamp": stamp(datetime.fromtimestamp(self._clock.now(), UTC))})
         retracted.extend(said)
         children = [child for child in stanza.element if child.tag in _KEPT]
         head = {name: stanza.attrs[name] for name in _HEAD if name in stanza.attrs}
-        tombstone = Stanza.build("message", head, retracted, *children)
-        await self._store.rewrite(entry.id, tombstone.to_bytes())
+        return Stanza.build("message", head, retracted, *children).to_bytes()

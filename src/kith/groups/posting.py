@@ -121,14 +121,16 @@ class Poster:
         confined: bool = False,
         since: float | None = None,
         ended: Sequence[int] = (),
+        rewrites: Sequence[tuple[int, bytes]] = (),
     ) -> Posting:
         """Queues a message for the group's log and the logs of all members.
 
         ``make`` makes the stored message, given its id. ``author``: a bare address. ``documents`` are written
-        in the same commit. ``recipients``: the accounts that get it, by address, if these are others than
-        the members; ``confined``: nobody else does, neither occupants nor whoever reads the group's archive.
-        ``since``: the time from which on it counts when it disappears, if that is not now. ``ended``: the
-        ids of accounts that get nothing more.
+        in the same commit, and messages replaced (``rewrites``: their ids, and what they become).
+        ``recipients``: the accounts that get it, by address, if these are others than the members;
+        ``confined``: nobody else does, neither occupants nor whoever reads the group's archive. ``since``:
+        the time from which on it counts when it disappears, if that is not now. ``ended``: the ids of
+        accounts that get nothing more.
         """
         id = self._ids.next(group.slot)
         data = make(id)
@@ -156,6 +158,7 @@ class Poster:
                 _RETRIES,
                 shared,
                 documents,
+                rewrites,
             )
         )
         return posting
@@ -170,6 +173,7 @@ class Poster:
         confined: bool = False,
         since: float | None = None,
         ended: Sequence[int] = (),
+        rewrites: Sequence[tuple[int, bytes]] = (),
     ) -> None:
         """Posts something that the group itself says, with documents, as `post` does.
 
@@ -182,6 +186,7 @@ class Poster:
             confined=confined,
             since=since,
             ended=ended,
+            rewrites=rewrites,
         )
         posting.done = asyncio.get_running_loop().create_future()
         await posting.done

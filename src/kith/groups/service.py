@@ -40,7 +40,7 @@ from kith.groups.group import Group
 from kith.groups.groups import Groups
 from kith.groups.history import History
 from kith.groups.members import Affiliation
-from kith.groups.messages import Messages
+from kith.groups.messages import Messages, Rewrites
 from kith.groups.names import JOIN
 from kith.groups.occupants import Role
 from kith.groups.posting import Poster
@@ -70,8 +70,9 @@ def _refuse_iq(stanza: Stanza, sender: JID, to: JID) -> None:
         raise StanzaError("service-unavailable")
 
 
-async def _keep(group: Group, author: str, retraction: Stanza) -> None:
+async def _keep(group: Group, author: str, retraction: Stanza) -> Rewrites:
     """Nobody handles retractions: they are messages like others."""
+    return ()
 
 
 def _ignore(group: Group, sender: JID, stanza: Stanza, to: JID) -> None:
@@ -104,6 +105,7 @@ class GroupService(Feature):
         self.accounts = accounts
         self.may_create = config.create_groups
         self._domain = domain
+        self._store = store
         self.address = f"{self.service}.{domain.name}"
         self._post = post
         self._figures = figures
@@ -114,6 +116,7 @@ class GroupService(Feature):
         self.poster = poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
         self.devices = DeviceOwners(pep, accounts)
         self.receipts = Receipts(store, clock, accounts, tasks, privacy)
+        self.groups.busy.append(self.receipts.is_busy)
         self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts, self.rates)
         self.presence = presence = RoomPresence(post, self.messages)
         self.changes = Changes(store, clock, self.groups, poster, presence)
@@ -130,8 +133,8 @@ class GroupService(Feature):
         #: Handles forms that somebody has submitted in a message to a group, by their ``FORM_TYPE``.
         self.forms: dict[str, Callable[[Group, Sender, Form], Work]] = {}
         self.to_occupant: Handler = _refuse
-        #: Called with the author after a retraction of a message.
-        self.retracted: Callable[[Group, str, Stanza], Coroutine[Any, Any, None]] = _keep
+        #: Called with the author of a retraction; returns what it replaces.
+        self.retracted: Callable[[Group, str, Stanza], Coroutine[Any, Any, Rewrites]] = _keep
         self.iq_to_occupant: Callable[[Stanza, JID, JID], None] = _refuse_iq
         self.error_to_occupant: Callable[[Group, JID, Stanza, JID], None] = _ignore
 
@@ -166,12 +169,9 @@ class GroupService(Feature):
 
     def _handle(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
         if stanza.type == "groupchat" and not to.resource:
-            work = self.messages.admit(group, sender, stanza)
-            if _RETRACT in stanza.children and work is not LATER:
-                if isinstance(work, Coroutine):
-                    return self._posted_retraction(work, group, sender, stanza)
-                self.later(group.jid, lambda: self._retract(group, sender, stanza))
-            return work
+            if _RETRACT in stanza.children:
+                return LATER if sender.committing else self._retract(group, sender, stanza)
+            return self.messages.admit(group, sender, stanza)
         if to.resource:
             return self.to_occupant(group, sender, stanza, to)
         for name in stanza.children:
@@ -179,18 +179,23 @@ class GroupService(Feature):
                 return handler(group, sender, stanza, to)
         raise StanzaError("bad-request", "a message to all is of type groupchat")
 
-    async def _posted_retraction(
-        self, work: Coroutine[Any, Any, None], group: Group, sender: Sender, stanza: Stanza
-    ) -> None:
-        """Takes back a message, if the group takes the message that says so."""
-        await work
-        self.later(group.jid, lambda: self._retract(group, sender, stanza))
-
     async def _retract(self, group: Group, sender: Sender, stanza: Stanza) -> None:
-        """Takes back a message. What looks like a retry of something else changes nothing for others."""
+        """Takes a message that takes back another one, which is replaced in the same commit.
+
+        What looks like a retry of something else, or is refused, changes nothing for others.
+        """
         author = self.messages.author_of(group, sender)
+        rewrites: Rewrites = ()
         if author is not None and author.role >= Role.PARTICIPANT:
-            await self.retracted(group, author.bare, stanza)
+            rewrites = await self.retracted(group, author.bare, stanza)
+        work = self.messages.admit(group, sender, stanza, rewrites)
+        if work is COMMITTING:
+            sender.pipelined()
+        elif isinstance(work, Coroutine):
+            await work
+        else:  # it is passed on, and not kept
+            for id, tombstone in rewrites:
+                await self._store.rewrite(id, tombstone)
 
     def _submitted(self, group: Group, sender: Sender, stanza: Stanza, to: JID) -> Work:
         form = find_form(stanza.element)
@@ -284,27 +289,36 @@ class GroupService(Feature):
             if there is not None and there.is_over:
                 await self.changes.vanish(there)
 
-    async def in_turn(self, to: JID, work: Callable[[Group], Awaitable[_T]]) -> _T:
-        """Does something in a group when nothing else is being done there. Raises StanzaError."""
+    async def in_turn(
+        self, to: JID, work: Callable[[Group], Awaitable[_T]], asker: Sender | None = None
+    ) -> _T:
+        """Does something in a group when nothing else is being done there. ``asker``: as `load`.
+
+        Raises StanzaError.
+        """
 
         async def do() -> _T:
-            return await work(await self.load(to))
+            return await work(await self.load(to, asker))
 
         return await self.turn(to.bare, do)
 
-    async def load(self, to: JID) -> Group:
-        """The group at an address. Raises StanzaError."""
+    async def load(self, to: JID, asker: Sender | None = None) -> Group:
+        """The group at an address. ``asker``: if they may know of it. Raises StanzaError."""
         group = await self.groups.load(to.bare)
         if group is None:
             state = await self.groups.destroyed(to.bare)
             if state is not None and state.alternate:
                 raise StanzaError("gone", address=f"xmpp:{state.alternate}?join")
             raise StanzaError("item-not-found", "there is no such group")
+        if asker is not None:
+            self.check_may_see(group, asker)
         return group
 
     def check_may_see(self, group: Group, sender: Sender) -> None:
-        """A hidden group of members seems not to exist for others. Raises StanzaError."""
-        if not group.config.public and group.config.members_only and not self.is_known(group, sender):
+        """A hidden group of members seems not to exist for strangers. Raises StanzaError."""
+        if group.config.public or not group.config.members_only or group.members.get(sender.bare) is not None:
+            return
+        if group.occupants.of(sender.full) is None:
             raise StanzaError("item-not-found", "there is no such group")
 
     def is_known(self, group: Group, sender: Sender) -> bool:

@@ -116,7 +116,8 @@ class Append:
     it lacks it.
 
     ``shared``: the accounts that a group shares the message with. ``documents`` are written in the same
-    commit, unless it is a retry.
+    commit, unless it is a retry; so are ``rewrites``: ids of messages, and what they are replaced by in every
+    log (`LogStore.rewrite`).
 
     ``done`` is called on the thread of the event loop after the commit: with None, with the id of the
     stored message in case of a retry, or with the error why it was not stored (`Unavailable` if it may be
@@ -133,6 +134,7 @@ class Append:
     retries: Retries | None = None
     shared: Shared | None = None
     documents: Sequence[Write] = ()
+    rewrites: Sequence[tuple[int, bytes]] = ()
 
     @property
     def size(self) -> int:

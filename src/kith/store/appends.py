@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from kith.ports.store import INCOMING, Append
 from kith.store.document import write_all
 from kith.store.inserts import Key, Owners, insert_log, insert_messages, known_keys, known_owners
+from kith.store.log import rewrite
 from kith.store.shared import Shares
 
 #: What to report after the commit: the operation, its result, and its error.
@@ -109,7 +110,7 @@ class Appends:
                 rows += (account, entry.id, self._address(peer), flags)
         insert_log(self._connection, rows)
         for entry, _, _ in planned:
-            if entry.shared is not None or entry.documents:
+            if entry.shared is not None or entry.documents or entry.rewrites:
                 self._write_more([entry for entry, _, _ in planned])
                 break
         # for each account, the end of its log and of its sent messages
@@ -117,11 +118,13 @@ class Appends:
         answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
 
     def _write_more(self, entries: Sequence[Append]) -> None:
-        """Writes what only some messages have: whom they are shared with, and documents."""
+        """Writes what only some messages have: whom they are shared with, documents, and changed messages."""
         self.changed += self._shares.write(entries) // _SHARES_IN_A_PAGE
         for entry in entries:
             write_all(self._connection, entry.documents)
-            self.changed += len(entry.documents)
+            for id, stanza in entry.rewrites:
+                rewrite(self._connection, id, stanza)
+            self.changed += len(entry.documents) + len(entry.rewrites)
 
     def _key(self, entry: Append) -> Key:
         number = self._accounts.get(entry.sender)

@@ -133,6 +133,28 @@ async def test_what_is_not_allowed_is_refused(there: There, who: str, item: str,
     assert await ask(there, people[who], item) == [condition]
 
 
+async def test_a_ban_of_an_address_without_an_account_is_not_for_another_server(there: There) -> None:
+    ada = await there.person("ada/phone")
+    await there.make(ada)
+    assert conditions(await there.affiliate(ada, {"fay": "outcast"})) == []
+    await there.person("fay/phone")
+    assert conditions(await there.affiliate(ada, {"fay": "member"})) == []
+    await there.write(ada, "hello")
+    assert await there.log("fay") == ["hello"]
+
+
+async def test_the_changes_of_an_admin_are_limited_as_well(there: There) -> None:
+    ada = await there.person("ada/phone")
+    await there.make(ada)
+    await there.person("ben/phone")
+    refused = []
+    for number in range(310):
+        word = "member" if number % 2 else "none"
+        refused += conditions(await there.affiliate(ada, {"ben": word}))
+    assert set(refused) == {"policy-violation"}
+    assert 0 < len(refused) <= 11  # the configuration counts as well
+
+
 async def test_nobody_has_power_over_those_above(there: There) -> None:
     ada, ben, cyd = await trio(there)
     await there.affiliate(ada, {"ben": "admin", "cyd": "admin"})

@@ -17,7 +17,7 @@ from kith.groups import adding, expiry
 from kith.records import privacy
 from kith.records.privacy import Privacy
 from kith.wire.stanza import Stanza
-from tests.groups.there import ADMIN, GROUPS, JOIN, ORIGIN, There, conditions, groups, texts
+from tests.groups.there import ADMIN, GROUP, GROUPS, JOIN, ORIGIN, OWNER, There, conditions, groups, texts
 from tests.parts import DOMAIN
 
 SERVICE = f"groups.{DOMAIN}"
@@ -114,11 +114,11 @@ async def test_nobody_outside_sees_a_group(there: There) -> None:
     eve = await there.person("eve/phone")
     group = (await create(there, ada)).get("jid", "")
     refused = await there.says(eve, f"<iq type='get' id='s' to='{group}'><group xmlns='{GROUPS}'/></iq>")
-    assert conditions(refused) == ["forbidden"]
+    assert conditions(refused) == ["item-not-found"]
     for request in ("add", "group", "nick", "accept"):
         xml = f"<iq type='set' id='s' to='{group}'><{request} xmlns='{GROUPS}'><member jid='eve@{DOMAIN}'/>"
         refused = await there.says(eve, f"{xml}</{request}></iq>")
-        assert conditions(refused) in (["forbidden"], [])
+        assert conditions(refused) in (["item-not-found"], [])
         assert people(await state(there, ada, group)) == {"ada": "owner"}
 
 
@@ -288,3 +288,44 @@ async def test_who_is_only_invited_changes_nothing_and_passes_nothing_on(there: 
     assert await asks("set", f"<accept xmlns='{GROUPS}'/>") == []
     for type, inner in requests:
         assert await asks(type, inner) == [], inner
+
+
+@pytest.mark.parametrize(
+    ("type", "inner"),
+    [
+        *(
+            ("get", f"<{name} xmlns='{GROUPS}'/>")
+            for name in ("group", "link", "asking", "newcomers", "devices")
+        ),
+        *(("set", f"<{name} xmlns='{GROUPS}'/>") for name in ("group", "add", "nick", "accept", "approve")),
+        ("get", "<ping xmlns='urn:xmpp:ping'/>"),
+        ("get", "<query xmlns='jabber:iq:register'/>"),
+        ("set", "<query xmlns='jabber:iq:register'><remove/></query>"),
+        ("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>"),
+        ("get", "<query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/>"),
+        ("get", "<query xmlns='http://jabber.org/protocol/disco#items'/>"),
+        ("get", f"<query xmlns='{ADMIN}'><item affiliation='member'/></query>"),
+        ("set", f"<query xmlns='{ADMIN}'><item affiliation='member' jid='eve@{DOMAIN}'/></query>"),
+        ("get", f"<query xmlns='{OWNER}'/>"),
+        ("set", "<query xmlns='urn:xmpp:mam:2'/>"),
+        ("get", "<metadata xmlns='urn:xmpp:mam:2'/>"),
+        ("get", "<vCard xmlns='vcard-temp'/>"),
+        ("set", "<vCard xmlns='vcard-temp'/>"),
+        (
+            "set",
+            "<moderate xmlns='urn:xmpp:message-moderate:1' id='x'>"
+            "<retract xmlns='urn:xmpp:message-retract:1'/></moderate>",
+        ),
+    ],
+)
+async def test_a_hidden_group_answers_strangers_as_if_it_did_not_exist(
+    there: There, type: str, inner: str
+) -> None:
+    ada, eve = await there.person("ada/phone"), await there.person("eve/phone")
+    await there.make(ada)
+    answers = [
+        await there.says(eve, f"<iq type='{type}' id='h' to='{jid}'>{inner}</iq>")
+        for jid in (GROUP, f"nothing@groups.{DOMAIN}")
+    ]
+    assert [conditions(answer) for answer in answers] == [["item-not-found"]] * 2
+    assert len({one[0].inner for one in answers}) == 1

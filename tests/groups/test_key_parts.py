@@ -85,7 +85,7 @@ async def test_a_retry_needs_no_parts(there: There) -> None:
 async def test_parts_have_limits(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
     ada, _ = await made(there)
     eve = await there.person("eve/phone")
-    assert await part(there, eve, "x", 1) == ["forbidden"]
+    assert await part(there, eve, "x", 1) == ["item-not-found"]
     assert await part(there, ada, "", 1) == ["bad-request"]
     monkeypatch.setattr(key_parts, "_MAX_BYTES", 100)
     assert await part(there, ada, "many", 1, 2, 3, 4) == ["resource-constraint"]

@@ -65,7 +65,7 @@ async def test_a_group_for_members_takes_none_and_a_banned_one_is_forbidden(ther
     await there.affiliate(ada, {"cyd": "outcast"})
     there.heard(cyd)
     assert conditions(await register(there, cyd, form(roomnick="c"))) == ["forbidden"]
-    await there.configure(ada, membersonly="1")
+    await there.configure(ada, membersonly="1", publicroom="1")
     there.heard(ben)
     assert conditions(await register(there, ben, "", "get")) == ["not-allowed"]
     assert conditions(await register(there, ben, form(roomnick="b"))) == ["not-allowed"]

@@ -131,8 +131,8 @@ class Administration:
         if not items or len(items) > MAX_ITEMS:
             raise StanzaError("bad-request", f"name 1 to {MAX_ITEMS} people")
         author = self._author(group, sender)
-        if author.affiliation < Affiliation.ADMIN:
-            self._rates.take("change", group.jid, author.bare)
+        kind = "administration" if author.affiliation >= Affiliation.ADMIN else "change"
+        self._rates.take(kind, group.jid, author.bare)
         changed: dict[str, Member] = {}
         roles: list[tuple[Occupant, Role, str]] = []
         for item in items:
@@ -168,7 +168,10 @@ class Administration:
             pass  # everybody chooses their own nickname
         else:
             check_may_change(group, author, jid.bare, before, affiliation)
-        account = was.account if was is not None else await self._account_of(jid, affiliation)
+        if was is not None and before >= Affiliation.MEMBER:
+            account = was.account
+        else:  # since a ban, there may be another account with the address, or the first one
+            account = await self._account_of(jid, affiliation)
         if before < Affiliation.MEMBER <= affiliation:
             await self._adding.check_groups(account)
         nick = (was.nick if was is not None else "") or self._nick_of(group, item, jid, changed)

@@ -42,7 +42,7 @@ class Answers(Feature):
 
     @handles_iq("get", ns.DISCO_INFO, "query", to="place")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self._groups.load(to)
+        group = await self._groups.load(to, sender)
         query = iq.child(disco.INFO)
         node = query.get("node", "") if query is not None else ""
         if node not in ("", NICKNAME):
@@ -52,7 +52,6 @@ class Answers(Feature):
             if (member := group.members.get(sender.bare)) is not None and member.nick:
                 result.append(disco.identity(Identity("conference", "text", member.nick)))
             return (result,)
-        self._groups.check_may_see(group, sender)
         result = Element(disco.INFO)
         result.extend(describe(group, not group.config.members_only or self._groups.is_known(group, sender)))
         return (result,)
@@ -60,7 +59,7 @@ class Answers(Feature):
     @handles_iq("get", ns.DISCO_ITEMS, "query", to="place")
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         """The occupants, for those who may see them (XEP-0045 §6.5)."""
-        group = await self._groups.load(to)
+        group = await self._groups.load(to, sender)
         result = Element(disco.ITEMS)
         if group.config.public or self._groups.is_known(group, sender):
             result.extend(disco.item(str(group.at(occupant.nick))) for occupant in group.occupants)
@@ -69,18 +68,20 @@ class Answers(Feature):
     @handles_iq("get", MUC_ADMIN, "query", to="place")
     async def lists(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         return self._groups.administration.lists(
-            await self._groups.load(to), sender, administration.parse_query(iq)
+            await self._groups.load(to, sender), sender, administration.parse_query(iq)
         )
 
     @handles_iq("set", MUC_ADMIN, "query", to="place")
     async def change(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         query = administration.parse_query(iq)
-        await self._groups.in_turn(to, lambda group: self._groups.administration.change(group, sender, query))
+        await self._groups.in_turn(
+            to, lambda group: self._groups.administration.change(group, sender, query), sender
+        )
         return ()
 
     @handles_iq("get", MUC_OWNER, "query", to="place")
     async def configuration(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        group = await self._groups.load(to)
+        group = await self._groups.load(to, sender)
         self._check_owner(group, sender)
         result = Element(configuration.QUERY)
         result.append(form_of(group.config))
@@ -90,11 +91,12 @@ class Answers(Feature):
     async def configure(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         query = iq.child(configuration.QUERY)
         assert query is not None
-        await self._groups.in_turn(to, lambda group: self._configure(group, sender, query))
+        await self._groups.in_turn(to, lambda group: self._configure(group, sender, query), sender)
         return ()
 
     async def _configure(self, group: Group, sender: Sender, query: Element) -> None:
         self._check_owner(group, sender)
+        self._groups.rates.take("administration", group.jid, sender.bare)
         destroy = query.find(_DESTROY)
         if destroy is not None:
             await self._groups.changes.destroy(group, sender.bare, destroy)
@@ -113,15 +115,15 @@ class Answers(Feature):
 
     @handles_iq("set", ns.MAM, "query", to="place")
     async def archive(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.query(await self._groups.load(to), sender, iq)
+        return await self._archive.query(await self._groups.load(to, sender), sender, iq)
 
     @handles_iq("get", ns.MAM, "metadata", to="place")
     async def archive_metadata(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        return await self._archive.metadata(await self._groups.load(to), sender)
+        return await self._archive.metadata(await self._groups.load(to, sender), sender)
 
     @handles_iq("get", ns.PING, "ping", to="place")
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
-        await self._groups.load(to)
+        await self._groups.load(to, sender)
         return ()
 
     def _check_owner(self, group: Group, sender: Sender) -> None:

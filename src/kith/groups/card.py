@@ -36,8 +36,7 @@ class RoomCard(Feature):
 
     @handles_iq("get", ns.VCARD, "vCard", to="place")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        group = await self._groups.load(to)
-        self._groups.check_may_see(group, sender)
+        group = await self._groups.load(to, sender)
         document = await self._store.document(group.id, SPACE, "")
         return (parse_children(document.value)[0] if document is not None else Element(_CARD),)
 
@@ -46,7 +45,7 @@ class RoomCard(Feature):
         """Replaces the card. An empty one removes the picture."""
         card = iq.child(_CARD)
         assert card is not None
-        await self._groups.in_turn(to, lambda group: self._set(group, sender, card))
+        await self._groups.in_turn(to, lambda group: self._set(group, sender, card), sender)
         return ()
 
     async def _set(self, group: Group, sender: Sender, card: Element) -> None:

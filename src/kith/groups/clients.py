@@ -73,7 +73,7 @@ class GroupClients(Feature):
     @handles_iq("get", GROUPS, "group", to="place")
     async def state(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         """Everything about a group, for those who may enter it."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         affiliation = group.members.affiliation(sender.bare)
         if affiliation is Affiliation.OUTCAST or (
             affiliation is Affiliation.NONE and group.config.members_only
@@ -90,7 +90,7 @@ class GroupClients(Feature):
     @handles_iq("get", GROUPS, "receipts", to="place")
     async def receipts(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         """Who has received and read a message, for its author."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         request = iq.child(ns.tag(GROUPS, "receipts"))
         assert request is not None
         if group.config.anonymous or not group.members.affiliation(sender.bare) >= Affiliation.MEMBER:
@@ -146,7 +146,7 @@ class GroupClients(Feature):
         assert request is not None
         people = [parse_jid(element.get("jid", "")).to_bare() for element in _members(request)]
         result = Element(_ADD)
-        result.extend(await self._service.in_turn(to, lambda group: self._add(group, sender, people)))
+        result.extend(await self._service.in_turn(to, lambda group: self._add(group, sender, people), sender))
         return (result,)
 
     async def _add(self, group: Group, sender: Sender, people: Sequence[JID]) -> list[Element]:
@@ -174,7 +174,7 @@ class GroupClients(Feature):
         """Changes the name, the description or the settings of a group."""
         request = iq.child(_GROUP)
         assert request is not None
-        await self._service.in_turn(to, lambda group: self._change(group, sender, request))
+        await self._service.in_turn(to, lambda group: self._change(group, sender, request), sender)
         return ()
 
     async def _change(self, group: Group, sender: Sender, request: Element) -> None:
@@ -190,7 +190,7 @@ class GroupClients(Feature):
     @handles_iq("set", GROUPS, "accept", to="place")
     async def accept(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
         """Who was invited belongs to the group from now on."""
-        await self._service.in_turn(to, lambda group: self._service.accept(group, sender))
+        await self._service.in_turn(to, lambda group: self._service.accept(group, sender), sender)
         return ()
 
     @handles_iq("set", GROUPS, "nick", to="place")
@@ -200,7 +200,9 @@ class GroupClients(Feature):
         assert request is not None
         result = Element(ns.tag(GROUPS, "nick"))
         wanted = (request.text or "").strip()
-        result.text = await self._service.in_turn(to, lambda group: self._rename(group, sender, wanted))
+        result.text = await self._service.in_turn(
+            to, lambda group: self._rename(group, sender, wanted), sender
+        )
         return (result,)
 
     async def _rename(self, group: Group, sender: Sender, wanted: str) -> str:

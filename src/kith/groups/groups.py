@@ -40,6 +40,8 @@ class Groups:
         self.get: Callable[[str], Group | None] = self._groups.get
         #: Called with each new group and its owner.
         self.created: list[Callable[[Group, Member], None]] = []
+        #: Tell whether a group has to stay in the cache.
+        self.busy: list[Callable[[Group], bool]] = []
         self._loading: dict[str, asyncio.Future[Group | None]] = {}
 
     async def load(self, jid: str) -> Group | None:
@@ -132,10 +134,13 @@ class Groups:
             if self._weight <= _CACHED or len(self._groups) < 2:
                 return
             jid, oldest = next(iter(self._groups.items()))
-            if oldest is group or len(oldest.occupants) or self._turns.busy(jid):
+            if oldest is group or len(oldest.occupants) or self._is_busy(oldest):
                 self._groups.move_to_end(jid)
             else:
                 self.drop(oldest)
+
+    def _is_busy(self, group: Group) -> bool:
+        return self._turns.busy(group.jid) or any(is_busy(group) for is_busy in self.busy)
 
     def drop(self, group: Group) -> None:
         """Removes a group from the cache."""

@@ -65,7 +65,8 @@ class Inviting(Feature):
         self._adding = adding
         self._groups = groups
         self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()  # by group and guest: who has invited
-        self._guests: set[str] = set()  # those for whom an invitation is being sent already
+        # by group: those for whom an invitation is being sent already
+        self._guests: set[tuple[str, str]] = set()
         groups.to_group[USER] = self._handle
         groups.changes.listeners.append(self._added)
 
@@ -77,7 +78,7 @@ class Inviting(Feature):
         """
         for member, was in zip(new, before, strict=True):
             joins = member.affiliation >= Affiliation.MEMBER > was.affiliation
-            told = member.by == member.jid or member.jid in self._guests
+            told = member.by == member.jid or (group.jid, member.jid) in self._guests
             if joins and not told and (member.pending or not member.account):
                 self._tasks.spawn(self._invite_member(group, member))
 
@@ -123,11 +124,12 @@ class Inviting(Feature):
                 new[guest.bare] = await self._adding.member(group, author, guest.to_bare(), taken)
         self._groups.administration.check_limits(group, new)
         if new:
-            self._guests |= new.keys()
+            invited = {(group.jid, jid) for jid in new}
+            self._guests |= invited
             try:
                 await self._groups.changes.members(group, author.bare, list(new.values()), author.nick)
             finally:
-                self._guests -= new.keys()
+                self._guests -= invited
         for guest, invite in guests:
             if self._domain.holds(guest) and not await self._adding.may_invite(author.bare, guest):
                 continue  # who is blocked does not learn of it

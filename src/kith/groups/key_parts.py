@@ -64,7 +64,7 @@ class KeyParts(Feature):
     @handles_iq("set", GROUPS, "keys", to="place")
     async def keys(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Takes a part."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         author = self._service.messages.author_of(group, sender)
         if author is None:
             raise StanzaError("forbidden", "only those who are in the group may write to it")

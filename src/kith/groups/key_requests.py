@@ -78,7 +78,7 @@ class KeyRequests(Feature):
 
     async def _group(self, sender: Sender, to: JID) -> Group:
         """The group, if the sender belongs to it. Raises StanzaError."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         member = group.members.get(sender.bare)
         if member is None or not member.belongs:
             raise StanzaError("forbidden", "only members may ask for keys")

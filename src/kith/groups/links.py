@@ -63,7 +63,7 @@ class GroupLinks(Feature):
     @handles_iq("get", GROUPS, "link", to="place")
     async def link(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """The present link, for those who may add people; without a token if there is none."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         self._check_may_invite(group, sender)
         return (self._described(group),)
 
@@ -73,7 +73,7 @@ class GroupLinks(Feature):
         request = iq.child(_LINK)
         assert request is not None
         revoked = request.get("revoke") in ("true", "1")
-        return (await self._service.in_turn(to, lambda group: self._renew(group, sender, revoked)),)
+        return (await self._service.in_turn(to, lambda group: self._renew(group, sender, revoked), sender),)
 
     async def _renew(self, group: Group, sender: Sender, revoked: bool) -> Element:
         self._check_may_invite(group, sender)

@@ -81,7 +81,7 @@ class Newcomers(Feature):
     @handles_iq("get", GROUPS, "newcomers", to="place")
     async def newcomers(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Who has come in lately, and not got the history yet; for admins."""
-        group = await self._service.load(to)
+        group = await self._service.load(to, sender)
         self._check(group, sender)
         given = {
             document.key: _decode(document.value)
@@ -129,7 +129,7 @@ class Newcomers(Feature):
         """Lets a client send history to a newcomer, and no other one meanwhile; or ends that."""
         request = iq.child(HISTORY)
         assert request is not None
-        return await self._service.in_turn(to, lambda group: self._reserve(group, sender, request))
+        return await self._service.in_turn(to, lambda group: self._reserve(group, sender, request), sender)
 
     async def _reserve(self, group: Group, sender: Sender, request: Element) -> Sequence[Element]:
         self._check(group, sender)

@@ -11,6 +11,7 @@ _LIMITS = {
     "presence": (60, 60.0),
     "creation": (100, 3600.0),
     "change": (60, 60.0),
+    "administration": (300, 60.0),
     "private": (60, 30.0),
     "request": (120, 30.0),
     "invitation": (50, 3600.0),

@@ -96,6 +96,7 @@ class Receipts:
     async def load(self, group: Group) -> None:
         """Reads what is stored of a group. To be called before `note`."""
         if group not in self._known:
+            await self._store.flush()
             document = await self._store.document(group.id, _SPACE, "")
             known = _Known(_decode(document.value) if document is not None else {})
             page = await self._store.page(LogQuery(group.id, limit=_RECENT, backwards=True))
@@ -103,6 +104,11 @@ class Receipts:
                 if (authors := _AUTHOR.findall(entry.stanza)) and authors[-1] != b"":
                     known.recent.append((entry.id, unescape(authors[-1].decode())))
             self._known[group] = known
+
+    def is_busy(self, group: Group) -> bool:
+        """Whether a group has marks that are not stored yet, and has to stay in memory."""
+        known = self._known.get(group)
+        return known is not None and known.planned
 
     def is_loaded(self, group: Group) -> bool:
         return group in self._known
@@ -145,6 +151,8 @@ class Receipts:
     def _tell(self, group: Group, known: _Known) -> None:
         """Tells authors of recent messages how many have them, if that has changed; stores the marks."""
         known.planned = False
+        if group.state.destroyed:
+            return
         news: dict[str, list[tuple[int, tuple[int, int, int]]]] = {}
         counts = _counts(group, known.members, [id for id, _ in known.recent])
         for (id, author), count in zip(known.recent, counts, strict=True):

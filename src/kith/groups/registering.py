@@ -76,6 +76,7 @@ class Registering(Feature):
         if group.state.locked:
             raise StanzaError("item-not-found", "the group is not ready yet")
         if affiliation is Affiliation.NONE and group.config.members_only and not group.config.requests:
+            self._groups.check_may_see(group, sender)
             raise StanzaError("not-allowed", "this group takes no registrations")
 
     async def _register(self, group: Group, sender: Sender, query: Element) -> None:
@@ -103,6 +104,7 @@ class Registering(Feature):
         """Ends somebody's registration (XEP-0077 §3.2). Raises StanzaError."""
         was = group.members.get(sender.bare)
         if was is None or was.affiliation < Affiliation.MEMBER:
+            self._groups.check_may_see(group, sender)
             raise StanzaError("registration-required", "you are not registered")
         gone = Member(sender.bare, Affiliation.NONE, was.account)
         self._groups.administration.check_limits(group, {sender.bare: gone})

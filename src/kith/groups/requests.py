@@ -131,7 +131,7 @@ class Requests(Feature):
     @handles_iq("get", GROUPS, "asking", to="place")
     async def asking(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Who asks to come in, and who asks for voice; for admins."""
-        return await self._groups.in_turn(to, lambda group: self._list(group, sender))
+        return await self._groups.in_turn(to, lambda group: self._list(group, sender), sender)
 
     async def _list(self, group: Group, sender: Sender) -> Sequence[Element]:
         self._admin(group, sender)
@@ -167,7 +167,7 @@ class Requests(Feature):
             if not self._voice.decide(group, bare, allowed):
                 await self._decide(group, author, bare, allowed)
 
-        await self._groups.in_turn(to, decide)
+        await self._groups.in_turn(to, decide, sender)
         return ()
 
     def _answer(self, group: Group, sender: Sender, form: Form) -> Work:

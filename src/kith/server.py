@@ -45,6 +45,7 @@ from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.groups.seats import Seats
 from kith.housekeeping import Housekeeping
+from kith.media.jobs.pool import PicturePool
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
@@ -110,6 +111,7 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         self.directory = _directory(config)
+        self._pictures = PicturePool()
         passwords = partial(Passwords, check_password, make_keys)
         try:
             node = self.node = Node(
@@ -122,6 +124,7 @@ class Server:
                 Clock(),
                 randomness,
                 directory=self.directory,
+                pictures=self._pictures,
             )
         except Unfit as error:
             raise StartError(str(error)) from error
@@ -134,7 +137,7 @@ class Server:
         self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
-        self.site = Site(config, node, self.edge, self.directory, app)
+        self.site = Site(config, node, self.edge, self.directory, app, self._pictures)
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
@@ -268,6 +271,7 @@ class Server:
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.site.stop()
+        await self._pictures.close()
         if self.metrics is not None:
             await self.metrics.stop()
         if self.directory is not None:

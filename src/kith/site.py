@@ -22,28 +22,41 @@ from kith.edge.http import Web
 from kith.edge.invites import GroupLink, InvitePages
 from kith.edge.webapp import WebApp
 from kith.features.operator_notices import OperatorNotices
+from kith.features.vcard import VCard
+from kith.groups.card import RoomCard
 from kith.groups.links import GroupLinks
+from kith.media.jobs.faces import Faces
 from kith.ports.directory import Directory
+from kith.ports.pictures import Pictures
 from kith.ports.sms import SMS
 from kith.records.invites import Invites
 from kith.sms.choice import TextMessages
+from kith.wire.jid import parse_jid
 
 
 class Site:
     """Builds all this, and the parts behind it.
 
     ``directory``: that of the organisation, ``app``: the web app; None if there is none. ``web`` is what the
-    server's HTTP ports lead to.
+    server's HTTP ports lead to. ``pictures`` prepares the pictures of pages.
     """
 
     def __init__(
-        self, config: Config, node: Node, edge: Edge, directory: Directory | None, app: WebApp | None
+        self,
+        config: Config,
+        node: Node,
+        edge: Edge,
+        directory: Directory | None,
+        app: WebApp | None,
+        pictures: Pictures,
     ) -> None:
         self._config = config
         self._node = node
         self._sms = TextMessages(config, node.clock, node.get(Randomness), node.get(Figures))
         invites = Invites(node.store, node.clock, node.get(Randomness), node.get(Bans).voids)
-        pages = InvitePages(node.domain, invites, config.invites, self._group_link, app is not None)
+        self._faces = Faces(pictures)
+        has_app = app is not None
+        pages = InvitePages(node.domain, invites, config.invites, self._group_link, self._find_face, has_app)
         apis = self._api(edge, directory), admin_api(node.parts, edge)
         self.web = Web(edge, [pages, *apis, *([app] if app is not None else [])])
         node.parts.build((LocalSocket,))
@@ -62,7 +75,15 @@ class Site:
     async def _group_link(self, name: str, token: str) -> GroupLink | None:
         """What the page of a link to a group shows, or None if the link is not valid."""
         found = await self._node.get(GroupLinks).page(name, token)
-        return GroupLink(*found) if found is not None else None
+        if found is None:
+            return None
+        picture = await self._node.get(RoomCard).picture(name)
+        return GroupLink(*found, await self._faces.uri(picture) if picture else "")
+
+    async def _find_face(self, address: str) -> str:
+        """A data URI of the avatar of an account; empty if not everybody may see it."""
+        avatar = await self._node.get(VCard).public_avatar(parse_jid(address))
+        return await self._faces.uri(avatar.data) if avatar is not None else ""
 
     def _api(self, edge: Edge, directory: Directory | None) -> API:
         """The API of accounts."""

@@ -50,6 +50,7 @@ from kith.core.sessions.tracing import Tracing
 from kith.core.sessions.upkeep import Upkeep
 from kith.ports.bus import Bus
 from kith.ports.directory import Directory
+from kith.ports.pictures import Pictures
 from kith.ports.placement import Placement
 from kith.ports.store import AccountStore, DocumentStore, LogStore, Store
 from kith.records.audit import Audit
@@ -74,7 +75,8 @@ class Node:
 
     ``passwords`` makes its `Passwords`, given the store and the secret for salts. Tokens and made-up salts
     are derived from ``secret``. ``bus`` leads to the other nodes, if there are any. ``directory`` checks
-    passwords that the server does not know. Raises Unfit if a feature asks for a part that does not exist.
+    passwords that the server does not know. ``pictures`` prepares what everybody may see. Raises Unfit
+    if a feature asks for a part that does not exist.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Node:
         randomness: Randomness,
         bus: Bus | None = None,
         directory: Directory | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -108,6 +111,7 @@ class Node:
                 Placement: placement,
                 Bus: bus,
                 Directory: directory,
+                Pictures: pictures,
                 Secret: secret,
                 Devices: Devices(store, clock, randomness, secret),
                 Passwords: passwords(store, secret.key("pepper"), clock, randomness),

@@ -45,6 +45,7 @@ _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = {
     "default-src": "'none'",
     "style-src": f"'sha256-{_HASH}'",
+    "img-src": "data:",
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
@@ -59,18 +60,24 @@ _HEADERS = {
 
 
 class GroupLink(NamedTuple):
-    """What the page of a link to a group shows: the group's name, and the URI that opens it in an app."""
+    """What the page of a link to a group shows: the group's name, and the URI that opens it in an app.
+
+    ``picture``: a data URI of the group's picture, or empty.
+    """
 
     name: str
     uri: str
     members: int
+    picture: str
 
 
 class InvitePages:
     """Serves ``/invite/TOKEN`` and ``/group/NAME/TOKEN``. All that is not valid gets the same page.
 
     ``may_register``: whether an invitation can be used to create an account. ``find_group``: finds the group
-    that a link leads to, given its name and the token. ``has_app``: whether the web app is on this server.
+    that a link leads to, given its name and the token. ``find_face``: finds a data URI of the avatar of an
+    account, given its address; empty if not everybody may see it. ``has_app``: whether the web app is on this
+    server.
     """
 
     def __init__(
@@ -79,12 +86,14 @@ class InvitePages:
         invites: Invites,
         may_register: bool,
         find_group: Callable[[str, str], Awaitable[GroupLink | None]],
+        find_face: Callable[[str], Awaitable[str]],
         has_app: bool = False,
     ) -> None:
         self._domain = domain
         self._invites = invites
         self._may_register = may_register
         self._find_group = find_group
+        self._find_face = find_face
         self._has_app = has_app
 
     def add_to(self, app: web.Application) -> None:
@@ -105,7 +114,8 @@ class InvitePages:
         if invite is not None and invite.register and not self._may_register:
             invite = None
         if invite is not None:
-            body = self._good(token, invite, request.headers.get("User-Agent", ""))
+            picture = await self._find_face(invite.contact) if invite.contact else ""
+            body = self._good(token, invite, picture, request.headers.get("User-Agent", ""))
         else:
             body = self._bad()
         return self._response(body, 200 if invite is not None else 404)
@@ -119,7 +129,7 @@ class InvitePages:
         )
         return web.Response(text=text, content_type="text/html", headers=_HEADERS, status=status)
 
-    def _good(self, token: str, invite: Invite, browser: str) -> str:
+    def _good(self, token: str, invite: Invite, picture: str, browser: str) -> str:
         domain = html.escape(self._domain.name)
         link = uri(self._domain.name, token, invite)
         who = html.escape(invite.contact)
@@ -132,7 +142,7 @@ class InvitePages:
             what = "Open the invitation in your chat app, with the account that you have, to become contacts."
         title = f"<b>{who}</b> invites you to chat" if who else f"You are invited to <b>{domain}</b>"
         return (
-            f"<header><div class='face' aria-hidden='true'>{_initial(invite, self._domain.name)}</div>"
+            f"<header>{_face(picture, invite.contact or self._domain.name)}"
             f"<h1>{title}</h1><p>{what} Messages are encrypted from device to device.</p></header>"
             f"<a class='go' href='{html.escape(link)}'>Open in my chat app</a>"
             f"<section class='scan'><div class='qr' role='img' aria-label='The invitation as a QR code'>"
@@ -149,7 +159,7 @@ class InvitePages:
         name = html.escape(link.name)
         people = "one member" if link.members == 1 else f"{link.members} members"
         return (
-            f"<header><div class='face' aria-hidden='true'>{html.escape(link.name[:1].upper())}</div>"
+            f"<header>{_face(link.picture, link.name)}"
             f"<h1>You are invited to the group <b>{name}</b></h1>"
             f"<p>It has {people} on {html.escape(self._domain.name)}.</p></header>"
             f"{app}<a class='{look}' href='{html.escape(link.uri)}'>Open in my chat app</a>"
@@ -167,9 +177,11 @@ class InvitePages:
         )
 
 
-def _initial(invite: Invite, domain: str) -> str:
-    """The first letter of the inviting person, or of the server."""
-    return html.escape((invite.contact or domain)[0].upper())
+def _face(picture: str, name: str) -> str:
+    """The picture, given as a data URI, of somebody or something; without one, the first letter of a name."""
+    if picture:
+        return f"<img class='face' alt='' src='{html.escape(picture)}'>"
+    return f"<div class='face' aria-hidden='true'>{html.escape(name[:1].upper())}</div>"
 
 
 def _apps(browser: str) -> str:

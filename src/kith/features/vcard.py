@@ -20,8 +20,10 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
+from kith.features.photos import BINVAL, PHOTO, TYPE, clean_photo
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import MAX_PAYLOAD, Item, NodeConfig, Pep
+from kith.ports.pictures import Pictures
 from kith.ports.store import Document, DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -39,10 +41,10 @@ _DATA, _METADATA, _INFO = (
     ns.tag(METADATA_NODE, "metadata"),
     ns.tag(METADATA_NODE, "info"),
 )
-_VCARD, PHOTO, _TYPE, _BINVAL, _EXTVAL = (
-    ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL", "EXTVAL")
-)
+_VCARD, _EXTVAL = ns.tag(ns.VCARD, "vCard"), ns.tag(ns.VCARD, "EXTVAL")
 _UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
+#: The largest photo, in bytes: its base64 fits into an item of a node.
+_PHOTO_BYTES = (MAX_PAYLOAD - 200) // 4 * 3
 #: Marks sessions whose presence has the hash from the server, not from the client.
 _STAMPED = object()
 #: The access model of an avatar from a vCard: everybody may read both.
@@ -72,11 +74,13 @@ class VCard(Feature):
         presence: Presence,
         pep: Pep,
         settings: PrivacySettings,
+        pictures: Pictures | None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._presence = presence
         self._settings = settings
+        self._pictures = pictures
 
         self._inside = pep.inside
         pep.listeners.append(self._nodes_changed)
@@ -114,6 +118,7 @@ class VCard(Feature):
         if card is None:
             raise StanzaError("bad-request")
         had_photo = card.find(PHOTO) is not None
+        await clean_photo(card, self._pictures, to.bare, _PHOTO_BYTES)
         data, avatar, elsewhere = without_avatar(card)
         account = sender.account
         await self._store.put(account.id, SPACE, "", data)
@@ -124,6 +129,11 @@ class VCard(Feature):
         return ()
 
     # -- the avatar ------------------------------------------------------------------------------
+
+    async def public_avatar(self, owner: JID) -> Avatar | None:
+        """The avatar of an account, if everybody may see it."""
+        account = await self._accounts.id_of(owner)
+        return await self._avatar(owner, account, "") if account is not None else None
 
     async def _avatar(self, owner: JID, account: int, asker: str) -> Avatar | None:
         """The avatar, if the asker may see it (XEP-0398 §6)."""
@@ -221,8 +231,8 @@ def with_avatar(stored: bytes | None, avatar: Avatar | None) -> Element:
         for old in card.findall(PHOTO):  # the URL of an older picture
             card.remove(old)
         photo = SubElement(card, PHOTO)
-        SubElement(photo, _TYPE).text = avatar.type
-        SubElement(photo, _BINVAL).text = b64encode(avatar.data).decode()
+        SubElement(photo, TYPE).text = avatar.type
+        SubElement(photo, BINVAL).text = b64encode(avatar.data).decode()
     return card
 
 
@@ -273,7 +283,7 @@ def _photo(element: Element) -> Avatar | None:
 
     Raises StanzaError if the photo is invalid.
     """
-    text = "".join((element.findtext(_BINVAL) or "").split())
+    text = "".join((element.findtext(BINVAL) or "").split())
     if not text:
         return None
     try:
@@ -282,4 +292,4 @@ def _photo(element: Element) -> Avatar | None:
         raise StanzaError("bad-request", "the photo is not base64") from None
     if len(text) > MAX_PAYLOAD - 200:
         raise StanzaError("resource-constraint", "the photo is too big")
-    return Avatar(hashlib.sha1(data).hexdigest(), (element.findtext(_TYPE) or "image/png").strip()[:64], data)
+    return Avatar(hashlib.sha1(data).hexdigest(), (element.findtext(TYPE) or "image/png").strip()[:64], data)

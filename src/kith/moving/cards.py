@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from kith.features import vcard
+from kith.features.photos import PHOTO
 from kith.features.pubsub import Item
 from kith.features.pubsub import Nodes as Stored
 from kith.features.vcard4 import NODE
@@ -61,7 +62,7 @@ class Cards:
         try:
             data, avatar, _ = vcard.without_avatar(card)
         except StanzaError as error:
-            if (photo := card.find(vcard.PHOTO)) is None:
+            if (photo := card.find(PHOTO)) is None:
                 self._leave(error.text or error.condition, "")
                 return None
             self._context.report.note(f"a photo was left out: {error.text}", self._arrival.jid)

@@ -84,6 +84,7 @@ class RunningServer:
             "KITH_XMPPS_PORT": str(self.xmpps_port),
             "KITH_HTTP_PORT": str(self.http_port),
             "KITH_HTTPS_PORT": str(self.https_port),
+            "KITH_STUN_PORT": "0",
             "KITH_ALLOW_PLAINTEXT": "on",
         }
         self.environ |= {f"KITH_{name.upper()}": value for name, value in settings.items()}

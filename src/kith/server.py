@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from kith import groups, welcome
+from kith import calls, groups, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret, has_secret
@@ -20,6 +20,7 @@ from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
+from kith.calls.stun import StunServer, make_limit
 from kith.config import Config
 from kith.core.hooks.parts import Unfit
 from kith.core.login.stream import Stream
@@ -117,7 +118,7 @@ class Server:
             node = self.node = Node(
                 config,
                 store,
-                (*ALL, *groups.ALL),
+                (*ALL, *groups.ALL, *calls.ALL),
                 passwords,
                 secret,
                 LocalPlacement(),
@@ -198,6 +199,8 @@ class Server:
             listen=self.config.component_listen,
             idle=_QUIET_SERVER,
         )
+        if not self.config.relays:
+            await self._serve_stun()
         await self._listeners.listen("http_port", lambda: FrontConnection(self.site.web))
         await self._listeners.listen(
             "https_port",
@@ -230,6 +233,16 @@ class Server:
         await metrics.start()
         await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
         self.node.tasks.spawn(metrics.watch())
+
+    async def _serve_stun(self) -> None:
+        """Calls work without it, though less often, and a relay that is not ours may have the port."""
+        limit = make_limit()
+        try:
+            await self._listeners.listen_to_datagrams(
+                "stun_port", lambda: StunServer(limit, self.node.clock.steady)
+            )
+        except PortError as error:
+            logger.warning("no STUN for calls", reason=str(error))
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=True)

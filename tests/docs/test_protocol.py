@@ -40,6 +40,7 @@ NAMESPACES = {
     "urn:xmpp:blocking": "XEP-0191",
     "urn:xmpp:bookmarks:1": "XEP-0402",
     "urn:xmpp:carbons": "XEP-0280",
+    "urn:xmpp:extdisco": "XEP-0215",
     "urn:xmpp:hints": "XEP-0334",
     "urn:xmpp:mam:2": "XEP-0313",
     "urn:xmpp:message-retract:1": "XEP-0424",

@@ -26,6 +26,7 @@ from kith.api.login import PasswordLogins
 from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
+from kith.api.relays import Relays
 
 #: Parts that the resources need in addition to those of a node (`kith.core.node`).
 API_PARTS: tuple[type[object], ...] = (
@@ -34,7 +35,18 @@ API_PARTS: tuple[type[object], ...] = (
 )
 #: All resources, in the order of the API's description.
 RESOURCES: tuple[type[object], ...] = (
-    *(Register, PasswordLogins, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
+    *(
+        Register,
+        PasswordLogins,
+        Devices,
+        Pin,
+        Accounts,
+        Links,
+        Contacts,
+        PrivacyResource,
+        AppPasswords,
+        Relays,
+    ),
 )
 
 _ABOUT = """\

@@ -17,6 +17,7 @@ from kith.accounts.secret import has_secret
 from kith.commands.fail import fail
 from kith.commands.finding import Finding, Verdict, report
 from kith.commands.reach import DNS_SECONDS, look
+from kith.commands.relay import check_relays
 from kith.config import Config, ConfigError
 from kith.config.rules import check_domain
 from kith.edge.certificate import describe, ensure_certificate, own_files
@@ -40,6 +41,7 @@ def doctor(config: Config) -> int:
             _database(config),
             _clock(config),
             *_directory(config),
+            *asyncio.run(check_relays(config)),
             *asyncio.run(_from_outside(config)),
         ]
     )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kith.config.errors import ConfigError, wrong
 from kith.config.ldap_rules import check_ldap
+from kith.config.relays import check_relays
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
 from kith.config.sms_rules import check_sms
 from kith.wire.jid import JID, parse_jid
@@ -28,6 +29,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     _check_certificate(config, places)
     check_sms(config, places)
     check_ldap(config, places)
+    check_relays(config, places)
     _check_public_url(config, places)
     _check_dns_server(config, places)
 

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr
 
 from kith.config import values
 from kith.config.gateways import GatewaySettings
+from kith.config.relays import RelaySettings
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Count = Annotated[int, Meta(ge=0)]
@@ -106,6 +107,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     group_messages_per_second: Annotated[
         _Count, _about("Messages that one person may send to one group per second, on average. 0: no limit.")
     ] = 20
+    stun_port: Annotated[
+        _Port,
+        _about("STUN over UDP: devices in a call learn their addresses by it. Unused with relays."),
+    ] = 3478
+    relays: Annotated[
+        list[RelaySettings],
+        _about("Relays for calls (coturn): tables with urls, secret and prefixes. In the environment, JSON."),
+    ] = msgspec.field(default_factory=list)
+    relay_seconds: Annotated[
+        int,
+        Meta(ge=60, le=86400),
+        _about("For how many seconds the credentials of a relay are valid. Apps renew them during a call."),
+    ] = 600
     registration: Annotated[
         Literal["phone", "invite", "open", "closed"],
         _about(
@@ -290,6 +304,8 @@ LIVE = frozenset(
         "registration",
         "user_invites",
         "phone_country",
+        "relays",
+        "relay_seconds",
         "sms_url",
         "sms_method",
         "sms_headers",

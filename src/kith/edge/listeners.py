@@ -29,7 +29,7 @@ class Listeners:
     def __init__(self, config: Config, edge: Edge) -> None:
         self._config = config
         self._edge = edge
-        self._open: list[asyncio.Server | TLSListener] = []
+        self._open: list[asyncio.Server | TLSListener | asyncio.DatagramTransport] = []
 
     def close(self) -> None:
         """Stops accepting connections."""
@@ -56,15 +56,11 @@ class Listeners:
             return
         loop = asyncio.get_running_loop()
         for host in listen or self._config.listen:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            try:
-                listener = socket.socket(family, socket.SOCK_STREAM)
-            except OSError:
-                continue  # this machine lacks that address family
+            listener = _make_socket(host, socket.SOCK_STREAM)
+            if listener is None:
+                continue
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 keep_alive(listener, idle or self._edge.kernel_idle)
                 listener.bind((host, port))
                 listener.listen(_BACKLOG)
@@ -75,13 +71,58 @@ class Listeners:
                     self._open.append(made)
             except OSError as error:
                 listener.close()
-                if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1"):
-                    continue
-                reason = (
-                    "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
-                )
-                todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
-                raise PortError(f"port {port} on {host} {reason}; {todo}") from None
+                if not _is_missing(error, host):
+                    raise _port_error(setting, port, host, error) from None
+
+    async def listen_to_datagrams(
+        self, setting: str, protocol: Callable[[], asyncio.DatagramProtocol]
+    ) -> None:
+        """Receives UDP packets on a port, on the addresses of the setting ``listen``. Raises PortError.
+
+        ``setting``: the name of the setting that has the port; if that is 0, does nothing. ``protocol`` makes
+        the protocol of each socket.
+        """
+        port = getattr(self._config, setting)
+        if not port:
+            return
+        loop = asyncio.get_running_loop()
+        for host in self._config.listen:
+            receiver = _make_socket(host, socket.SOCK_DGRAM)
+            if receiver is None:
+                continue
+            try:
+                receiver.bind((host, port))
+                transport, _ = await loop.create_datagram_endpoint(protocol, sock=receiver)
+            except OSError as error:
+                receiver.close()
+                if not _is_missing(error, host):
+                    raise _port_error(setting, port, host, error) from None
+            else:
+                self._open.append(transport)
+
+
+def _make_socket(host: str, kind: socket.SocketKind) -> socket.socket | None:
+    """A socket for an address, for its family alone. None if this machine lacks that family."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        made = socket.socket(family, kind)
+    except OSError:
+        return None
+    made.setblocking(False)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made
+
+
+def _is_missing(error: OSError, host: str) -> bool:
+    """Whether this machine has no such address, so that it does without."""
+    return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1")
+
+
+def _port_error(setting: str, port: int, host: str, error: OSError) -> PortError:
+    reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
+    todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
+    return PortError(f"port {port} on {host} {reason}; {todo}")
 
 
 def keep_alive(listener: socket.socket, idle: float) -> None:

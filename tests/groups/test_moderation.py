@@ -137,6 +137,28 @@ async def _nothing(group: Group) -> None:
     pass
 
 
+async def test_a_client_of_before_moderates_and_learns_of_it(there: There) -> None:
+    ada, ben, cyd = await trio(there)
+    id = id_of(await there.write(ben, "rude"))
+    there.heard(cyd)
+    old = (
+        f"<iq type='set' id='m' to='{GROUP}'><apply-to xmlns='urn:xmpp:fasten:0' id='{id}'>"
+        "<moderate xmlns='urn:xmpp:message-moderate:0'><retract xmlns='urn:xmpp:message-retract:0'/>"
+        "<reason>be kind</reason></moderate></apply-to></iq>"
+    )
+    assert conditions(await there.says(ben, old)) == ["forbidden"]
+    assert conditions(await there.says(ada, old)) == []
+    (told,) = there.heard(cyd)
+    assert f"<apply-to xmlns='urn:xmpp:fasten:0' id='{id}'><moderated ".encode() in told.inner
+    assert f"<retract xmlns='{RETRACT}' id='{id}'>".encode() in told.inner
+    assert await there.log(GROUP) == []
+    moderated = f"<moderated xmlns='urn:xmpp:message-moderate:0' by='{GROUP}/ada'/>"
+    forged = f"<apply-to xmlns='urn:xmpp:fasten:0' id='{id}'>{moderated}</apply-to>"
+    await there.write(ben, "hello", forged)
+    (heard,) = there.heard(cyd)
+    assert b"apply-to" not in heard.inner
+
+
 async def test_nobody_pretends_to_moderate(there: There) -> None:
     ada, ben, cyd = await trio(there)
     id = id_of(await there.write(ada, "stays"))

@@ -18,7 +18,7 @@ from kith.groups.nicknames import default_nick, free_nick
 from kith.groups.occupants import ROLES, Occupant, Role
 from kith.groups.presence import Departure, RoomPresence
 from kith.groups.rates import Rates
-from kith.groups.rights import check_may_change
+from kith.groups.rights import check_may_change, may_list
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.ns import tag
@@ -76,7 +76,8 @@ class Administration:
             affiliation = AFFILIATIONS.get(word)
             if affiliation is None or affiliation is Affiliation.NONE:
                 raise StanzaError("bad-request", "no such affiliation")
-            self._check_may_list(group, author, affiliation)
+            if not may_list(group, author.affiliation, affiliation):
+                raise StanzaError("forbidden", "you may not see this list")
             for member in group.members:
                 if member.affiliation is affiliation:
                     result.append(self._member_item(group, member))
@@ -90,14 +91,6 @@ class Administration:
             if occupant.role is role:
                 result.append(self._occupant_item(group, occupant))
         return (result,)
-
-    def _check_may_list(self, group: Group, author: Author, affiliation: Affiliation) -> None:
-        """Members of a group without anonymity see each other; outcasts are the affair of admins."""
-        if author.affiliation >= Affiliation.ADMIN:
-            return
-        open_to_members = not group.config.anonymous and author.affiliation >= Affiliation.MEMBER
-        if affiliation is Affiliation.OUTCAST or not open_to_members:
-            raise StanzaError("forbidden", "you may not see this list")
 
     def _member_item(self, group: Group, member: Member) -> Element:
         attrs = {"affiliation": member.affiliation.word, "jid": member.jid}

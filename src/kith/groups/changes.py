@@ -28,6 +28,7 @@ from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
 from kith.groups.posting import Poster
 from kith.groups.presence import Departure, RoomPresence
+from kith.groups.versions import Versions
 from kith.ports.store import MEMBERSHIPS, Store, Write
 from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
@@ -40,8 +41,15 @@ class Changes:
     """Applies changes. The caller holds the group's turn and has checked who may do it."""
 
     def __init__(
-        self, store: Store, clock: Clock, groups: Groups, poster: Poster, presence: RoomPresence
+        self,
+        store: Store,
+        clock: Clock,
+        groups: Groups,
+        poster: Poster,
+        presence: RoomPresence,
+        versions: Versions,
     ) -> None:
+        self._versions = versions
         self._store = store
         self._clock = clock
         self._groups = groups
@@ -85,7 +93,11 @@ class Changes:
             if member.affiliation >= Affiliation.MEMBER and not member.belongs:
                 attrs["invited"] = "true"
             SubElement(change, tag(GROUPS, "member"), attrs)
-        left = any(was.belongs and not member.belongs for member, was in zip(new, before, strict=True))
+        left = any(
+            (was.belongs and not member.belongs)
+            or (member.affiliation is Affiliation.NONE is not was.affiliation)
+            for member, was in zip(new, before, strict=True)
+        )
         state = msgspec.structs.replace(
             group.state, number=number, removed=number if left else group.state.removed
         )
@@ -107,6 +119,7 @@ class Changes:
         group.state = state
         for member, was in zip(new, before, strict=True):
             self._apply(group, member, was, nick)
+        self._versions.changed(group, new, number - 1)
         for listener in self.listeners:
             listener(group, new, before)
 
@@ -130,6 +143,7 @@ class Changes:
         group.members.drop(old)
         group.members.put(member)
         group.state = state
+        self._versions.changed(group, [gone, member], number - 1)
 
     def _apply(self, group: Group, member: Member, was: Member, actor: str) -> None:
         """Changes what occupants may do, as far as that follows from a new affiliation."""

@@ -23,6 +23,7 @@ _OURS = frozenset(
 )
 _GROUPS = f"{{{GROUPS}}}"
 _RETRACT = ns.tag(ns.RETRACT, "retract")
+_APPLY_TO = ns.tag("urn:xmpp:fasten:0", "apply-to")
 
 
 def cleaned(group: Group, stanza: Stanza) -> bytes:
@@ -36,13 +37,18 @@ def cleaned(group: Group, stanza: Stanza) -> bytes:
     return b"".join(serialize(child) for child in stanza.element if not _is_ours(child, group))
 
 
+def _moderates(child: Element) -> bool:
+    """Whether an element fastens a moderation to a message (XEP-0422, XEP-0425 0.2)."""
+    return child.tag == _APPLY_TO and any(_MODERATED in part.tag for part in child)
+
+
 def _may_be_ours(tag: str) -> bool:
     return tag in _OURS or tag == _STANZA_ID or (tag.startswith(_GROUPS) and tag != FOR)
 
 
 def _is_ours(child: Element, group: Group) -> bool:
     if child.tag != _STANZA_ID:
-        return _may_be_ours(child.tag)
+        return _may_be_ours(child.tag) or _moderates(child)
     try:
         return parse_jid(child.get("by", "")).bare == group.jid
     except ValueError:

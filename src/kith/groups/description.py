@@ -9,6 +9,7 @@ from kith.features.disco import Identity, feature, identity
 from kith.features.forms import Field, build_form
 from kith.groups.group import Group
 from kith.groups.names import GROUPS, MUC, OCCUPANT_ID, ROOM_INFO
+from kith.groups.versions import AFFILIATIONS
 from kith.wire import ns
 
 #: What the service supports.
@@ -28,7 +29,9 @@ _GROUP = (
     ns.MAM_EXTENDED,
     ns.STANZA_ID,
     ns.RETRACT,
+    "urn:xmpp:message-moderate:0",
     "urn:xmpp:message-moderate:1",
+    AFFILIATIONS,
     ns.REGISTER,
     ns.VCARD,
     OCCUPANT_ID,

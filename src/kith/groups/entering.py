@@ -20,6 +20,7 @@ from kith.groups.nicknames import acceptable
 from kith.groups.occupants import Occupant
 from kith.groups.presence import Departure, RoomPresence, passed_on
 from kith.groups.rates import Rates
+from kith.groups.versions import Versions
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -54,6 +55,7 @@ class Entering:
         changes: Changes,
         history: History,
         rates: Rates,
+        versions: Versions,
         may_create: bool,
     ) -> None:
         self._clock = clock
@@ -65,6 +67,7 @@ class Entering:
         self._changes = changes
         self._history = history
         self._rates = rates
+        self._versions = versions
         self._may_create = may_create
 
     async def available(self, sender: JID, account: int, stanza: Stanza, to: JID) -> None:
@@ -150,22 +153,24 @@ class Entering:
         history = await self._history.read(group, sender.bare, stanza)
         occupant = group.occupants.get(nick) or Occupant(nick, sender.bare, role)
         group.occupants.enter(occupant, sender, passed_on(stanza))
+        version = self._versions.begin(group, sender, stanza)
         self._presence.card(group, sender)
         self._presence.show_all(group, occupant, sender)
         codes = _codes(group, 201 if created else 0, 210 if nick != wanted else 0)
         if len(occupant.clients) == 1:
-            self._presence.announce(group, occupant, codes, stanza.id, sender)
+            self._presence.announce(group, occupant, codes, stanza.id, sender, version=version)
         else:
-            self._presence.show(group, occupant, occupant, sender, (110, *codes), stanza.id)
+            self._presence.show(group, occupant, occupant, sender, (110, *codes), stanza.id, version)
         self._history.send(group, sender, history)
 
     async def _enter_again(self, group: Group, occupant: Occupant, sender: JID, stanza: Stanza) -> None:
         """A client that has lost its state enters: it gets everything as if it had not been there."""
         history = await self._history.read(group, sender.bare, stanza)
         group.occupants.enter(occupant, sender, passed_on(stanza))
+        version = self._versions.begin(group, sender, stanza)
         self._presence.card(group, sender)
         self._presence.show_all(group, occupant, sender)
-        self._presence.show(group, occupant, occupant, sender, (110, *_codes(group)), stanza.id)
+        self._presence.show(group, occupant, occupant, sender, (110, *_codes(group)), stanza.id, version)
         self._history.send(group, sender, history)
 
     async def accept(self, group: Group, sender: JID, nick: str) -> None:

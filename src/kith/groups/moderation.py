@@ -35,6 +35,11 @@ _MODERATE, _MODERATED, _REASON = (ns.tag(MODERATION, name) for name in ("moderat
 _RETRACT, _RETRACTED, _RETRACT_REASON = (
     ns.tag(ns.RETRACT, name) for name in ("retract", "retracted", "reason")
 )
+#: The form of XEP-0425 (0.2), with a fastening (XEP-0422).
+_OLD_MODERATION, _FASTEN = "urn:xmpp:message-moderate:0", "urn:xmpp:fasten:0"
+_APPLY_TO = ns.tag(_FASTEN, "apply-to")
+_OLD_MODERATE = ns.tag(_OLD_MODERATION, "moderate")
+_OLD_RETRACT = ns.tag("urn:xmpp:message-retract:0", "retract")
 _MAX_REASON = 1000
 #: What a tombstone keeps of a message: who has written it, and its id.
 _KEPT = frozenset((USER, OCCUPANT, HISTORY, ns.tag(ns.STANZA_ID, "stanza-id")))
@@ -62,33 +67,44 @@ class Moderation(Feature):
         assert request is not None
         if request.find(_RETRACT) is None:
             raise StanzaError("bad-request", "only retraction is possible")
-        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, request), sender)
+        id = request.get("id", "")
+        reason = request.findtext(_REASON) or request.findtext(_RETRACT_REASON) or ""
+        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, id, reason), sender)
         return ()
 
-    async def _moderate(self, group: Group, sender: Sender, request: Element) -> None:
+    @handles_iq("set", _FASTEN, "apply-to", to="place")
+    async def moderate_old(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """As `moderate`, in the form of XEP-0425 (0.2), which Gajim 1.7 speaks."""
+        applied = iq.child(_APPLY_TO)
+        request = applied.find(_OLD_MODERATE) if applied is not None else None
+        if applied is None or request is None or request.find(_OLD_RETRACT) is None:
+            raise StanzaError("bad-request", "only retraction is possible")
+        id, reason = applied.get("id", ""), request.findtext(ns.tag(_OLD_MODERATION, "reason")) or ""
+        await self._groups.in_turn(to, lambda group: self._moderate(group, sender, id, reason), sender)
+        return ()
+
+    async def _moderate(self, group: Group, sender: Sender, id: str, reason: str) -> None:
         author = self._groups.messages.author_of(group, sender)
         if author is None or author.role is not Role.MODERATOR:
             raise StanzaError("forbidden", "only moderators take back what others have said")
-        entry = await self._find(group, request.get("id", ""), None)
+        entry = await self._find(group, id, None)
         if entry is None:
             raise StanzaError("item-not-found", "there is no such message")
         at = group.at(author.nick)
         moderated = Element(_MODERATED, {"by": str(at)})
-        id = self._groups.messages.occupant_id(group, author.bare)
-        SubElement(moderated, OCCUPANT, {"id": id})
-        reason = (request.findtext(_REASON) or request.findtext(_RETRACT_REASON) or "")[:_MAX_REASON]
+        SubElement(moderated, OCCUPANT, {"id": self._groups.messages.occupant_id(group, author.bare)})
         said = [moderated]
         if reason:
             said.append(Element(_RETRACT_REASON))
-            said[1].text = reason
+            said[1].text = reason[:_MAX_REASON]
         rewrites = await self._tombstones(group, entry, said)
-        retract = Element(_RETRACT, {"id": request.get("id", "")})
+        retract = Element(_RETRACT, {"id": id})
         retract.extend(said)
         head = attributes({"from": group.jid, "type": "groupchat"}).encode()
-        inner = serialize(retract)
+        inner = serialize(retract) + serialize(_old_form(id, str(at), reason[:_MAX_REASON]))
 
-        def make(id: int) -> bytes:
-            return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
+        def make(place: int) -> bytes:
+            return b"<message" + head + b">" + inner + stanza_id(place, group.jid) + b"</message>"
 
         await self._groups.poster.notice(group, make, author.bare, (), rewrites=rewrites)
 
@@ -134,3 +150,13 @@ class Moderation(Feature):
         children = [child for child in stanza.element if child.tag in _KEPT]
         head = {name: stanza.attrs[name] for name in _HEAD if name in stanza.attrs}
         return Stanza.build("message", head, retracted, *children).to_bytes()
+
+
+def _old_form(id: str, by: str, reason: str) -> Element:
+    """What older clients understand, such as Gajim 1.7: a moderator has taken a message back."""
+    applied = Element(_APPLY_TO, {"id": id})
+    moderated = SubElement(applied, ns.tag(_OLD_MODERATION, "moderated"), {"by": by})
+    SubElement(moderated, _OLD_RETRACT)
+    if reason:
+        SubElement(moderated, ns.tag(_OLD_MODERATION, "reason")).text = reason
+    return applied

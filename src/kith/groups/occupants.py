@@ -51,9 +51,14 @@ class Occupant:
 
 
 class Occupants:
-    """The occupants of a group, by nickname. ``were_here``: there has been one since it is in memory."""
+    """The occupants of a group, by nickname.
+
+    ``were_here``: there has been one since it is in memory. ``versioned``: the clients that want affiliations
+    with their version (`kith.groups.versions`).
+    """
 
     def __init__(self) -> None:
+        self.versioned: set[str] = set()
         self.were_here = False
         self._by_nick: dict[str, Occupant] = {}
         self._by_client: dict[str, Occupant] = {}
@@ -94,6 +99,7 @@ class Occupants:
     def leave(self, client: str) -> Occupant | None:
         """Removes a client. Returns the occupant that it was; without any ``clients`` left, that is gone."""
         occupant = self._by_client.pop(client, None)
+        self.versioned.discard(client)
         if occupant is not None:
             del occupant.clients[client]
             if not occupant.clients:

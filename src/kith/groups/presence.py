@@ -66,15 +66,17 @@ class RoomPresence:
         id: str = "",
         asking: JID | None = None,
         was: Role | None = None,
+        version: Element | None = None,
     ) -> None:
         """Sends an occupant's presence to all; ``codes``: status codes for the occupant itself.
 
-        ``id``: that of the presence by which the client ``asking`` has brought this about. ``was``: the role
-        that the occupant had before, if it has changed.
+        ``id``: that of the presence by which the client ``asking`` has brought this about, which gets the
+        ``version`` of affiliations. ``was``: the role that the occupant had before, if it has changed.
         """
         for other, client in list(group.occupants.clients()):
             if other is occupant:
-                self.show(group, occupant, occupant, client, (110, *codes), id if client == asking else "")
+                mine = (id, version) if client == asking else ("", None)
+                self.show(group, occupant, occupant, client, (110, *codes), *mine)
             elif self._is_announced(group, occupant.role, other):
                 self.show(group, occupant, other, client)
             elif was is not None and self._is_announced(group, was, other):
@@ -102,10 +104,13 @@ class RoomPresence:
         client: JID,
         codes: Iterable[int] = (),
         id: str = "",
+        version: Element | None = None,
     ) -> None:
         """Sends a client the presence of an occupant. ``id``: that of the presence which this answers."""
         affiliation = group.members.affiliation(occupant.bare)
         user = Element(USER)
+        if version is not None:
+            user.append(version)
         item = SubElement(user, ITEM, {"affiliation": affiliation.word, "role": occupant.role.word})
         if self._sees_addresses(group, viewer):
             item.set("jid", next(reversed(occupant.clients)))
@@ -117,7 +122,7 @@ class RoomPresence:
         user = Element(USER)
         SubElement(user, ITEM, {"affiliation": member.affiliation.word, "jid": member.jid, "role": "none"})
         for viewer, client in list(group.occupants.clients()):
-            if self._sees_addresses(group, viewer):
+            if self._sees_addresses(group, viewer) and str(client) not in group.occupants.versioned:
                 attrs = {"from": group.jid, "to": str(client)}
                 self._post.route(Stanza.build("message", attrs, user), group.address, client)
 

@@ -8,6 +8,16 @@ from kith.groups.messages import Author
 from kith.wire.errors import StanzaError
 
 
+def may_list(group: Group, mine: Affiliation, wanted: Affiliation) -> bool:
+    """Whether somebody may see who has an affiliation.
+
+    Members of a group without anonymity see each other; who is banned is the affair of admins.
+    """
+    if mine >= Affiliation.ADMIN:
+        return True
+    return wanted >= Affiliation.MEMBER and mine >= Affiliation.MEMBER and not group.config.anonymous
+
+
 def check_may_change(group: Group, author: Author, jid: str, before: Affiliation, after: Affiliation) -> None:
     """Whether somebody may change the affiliation of ``jid``. Raises StanzaError."""
     mine = author.affiliation

@@ -48,6 +48,7 @@ from kith.groups.presence import RoomPresence
 from kith.groups.rates import Rates
 from kith.groups.receipts import Receipts
 from kith.groups.turns import Turns
+from kith.groups.versions import Versions
 from kith.ports.store import Store, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -119,10 +120,12 @@ class GroupService(Feature):
         self.groups.busy.append(self.receipts.is_busy)
         self.messages = Messages(store, log, poster, secret, clock, self.devices, self.receipts, self.rates)
         self.presence = presence = RoomPresence(post, self.messages)
-        self.changes = Changes(store, clock, self.groups, poster, presence)
+        versions = Versions(post)
+        self.changes = Changes(store, clock, self.groups, poster, presence, versions)
         self.history = history = History(store, clock, post)
         self.entering = Entering(
-            *(clock, self.groups, post, presence, self.changes, history, self.rates, config.create_groups)
+            *(clock, self.groups, post, presence, self.changes, history, self.rates, versions),
+            config.create_groups,
         )
         self.administration = Administration(
             domain, accounts, self.messages, self.changes, presence, adding, self.rates

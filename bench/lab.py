@@ -133,6 +133,8 @@ def environment(folder: Path, **settings: str) -> Mapping[str, str]:
         "xmpps_port": "0",
         "http_port": "0",
         "https_port": "0",
+        "media_http_port": "0",
+        "media_https_port": "0",
         "allow_plaintext": "on",
     }
     return own | {f"KITH_{name.upper()}": value for name, value in (fixed | settings).items()}

@@ -258,6 +258,7 @@ def servers(folder: Path) -> dict[str, Start]:
 
     def start_kith(scaled: bool) -> AbstractContextManager[Server]:
         ports = {"xmpps_port": str(free_port()), "https_port": str(free_port())}
+        ports |= {"media_http_port": "0", "media_https_port": "0"}
         times = {"ping_after": str(KITH_ASKS * _SCALE), "ping_timeout": str(KITH_WAITS * _SCALE)}
         return kith(folder / f"kith-{scaled}", CONTACTS + 1, **files, **ports, **(times if scaled else {}))
 

@@ -75,6 +75,7 @@ class RunningServer:
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
         self.port, self.xmpps_port, self.http_port, self.https_port = free_ports(4)
+        self.media_http_port, self.media_https_port = free_ports(2)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}
         self.environ |= {
             "KITH_CONFIG": "/dev/null",  # not this machine's /etc/kith.toml
@@ -85,6 +86,8 @@ class RunningServer:
             "KITH_HTTP_PORT": str(self.http_port),
             "KITH_HTTPS_PORT": str(self.https_port),
             "KITH_STUN_PORT": "0",
+            "KITH_MEDIA_HTTP_PORT": str(self.media_http_port),
+            "KITH_MEDIA_HTTPS_PORT": str(self.media_https_port),
             "KITH_ALLOW_PLAINTEXT": "on",
         }
         self.environ |= {f"KITH_{name.upper()}": value for name, value in settings.items()}

@@ -34,7 +34,8 @@ umoci repack --image "$work/image:latest" "$work/bundle" >&2
 umoci config --image "$work/image:latest" \
   --config.user kith --config.env KITH_DATA_DIR=/var/lib/kith --config.volume /var/lib/kith \
   --config.exposedports 5222 --config.exposedports 5223 --config.exposedports 5269 \
-  --config.exposedports 8080 --config.exposedports 8443 --config.stopsignal SIGTERM \
+  --config.exposedports 8080 --config.exposedports 8443 --config.exposedports 8081 \
+  --config.exposedports 8444 --config.stopsignal SIGTERM \
   --config.entrypoint /usr/bin/kith --config.cmd serve --author "The Kith developers" \
   --created "$(date --utc --date "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" >&2
 umoci gc --layout "$work/image" >&2

@@ -22,6 +22,7 @@ from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.calls.stun import StunServer, make_limit
 from kith.config import Config
+from kith.core.hooks.feature import Feature
 from kith.core.hooks.parts import Unfit
 from kith.core.login.stream import Stream
 from kith.core.node import Node
@@ -46,8 +47,13 @@ from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.groups.seats import Seats
 from kith.housekeeping import Housekeeping
+from kith.media.database import MediaDatabaseError
 from kith.media.jobs.pool import PicturePool
+from kith.media.local import LocalMedia
+from kith.media.server import MediaServer
+from kith.media.service import UploadService
 from kith.metrics import Metrics
+from kith.ports.blobs import BlobError
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
 from kith.records.passwords import Passwords
@@ -118,7 +124,7 @@ class Server:
             node = self.node = Node(
                 config,
                 store,
-                (*ALL, *groups.ALL, *calls.ALL),
+                (*ALL, *groups.ALL, *calls.ALL, *_media_features(config)),
                 passwords,
                 secret,
                 LocalPlacement(),
@@ -129,7 +135,10 @@ class Server:
             )
         except Unfit as error:
             raise StartError(str(error)) from error
-        await node.start()
+        try:
+            await node.start()
+        except (MediaDatabaseError, BlobError) as error:
+            raise StartError(f"can't use the folder for media, {config.media_folder}: {error}") from error
         pool = ParserPool(Limits(stanza_bytes=config.stanza_bytes))
         self.edge = Edge(
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
@@ -139,6 +148,7 @@ class Server:
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
         self.site = Site(config, node, self.edge, self.directory, app, self._pictures)
+        self.media = self._media_server(secret)
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
@@ -201,11 +211,18 @@ class Server:
         )
         if not self.config.relays:
             await self._serve_stun()
+        if self.media is not None:
+            await self.media.start(self._listeners)
         await self._listeners.listen("http_port", lambda: FrontConnection(self.site.web))
         await self._listeners.listen(
             "https_port",
             secure=(self.certificates.https, lambda place: FrontConnection(self.site.web, place)),
         )
+
+    def _media_server(self, secret: Secret) -> MediaServer | None:
+        """The media server, if it is in this process."""
+        local = self.node.get(UploadService).media if self.config.has_media else None
+        return MediaServer(local.depot, self.edge, secret) if isinstance(local, LocalMedia) else None
 
     def _take_folder(self) -> None:
         """Locks the data folder, and creates the database if the folder was never used.
@@ -283,6 +300,8 @@ class Server:
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        if self.media is not None:
+            await self.media.stop()
         await self.site.stop()
         await self._pictures.close()
         if self.metrics is not None:
@@ -300,6 +319,11 @@ class Server:
             if not set(parting).intersection(self.edge.connections):
                 return
             await asyncio.sleep(0.02)
+
+
+def _media_features(config: Config) -> tuple[type[Feature], ...]:
+    """The features of a server at which people can upload files."""
+    return (UploadService,) if config.has_media else ()
 
 
 def _directory(config: Config) -> Directory | None:

@@ -143,6 +143,8 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         xmpps_port=0,
         http_port=http,
         https_port=0,
+        media_http_port=0,
+        media_https_port=0,
         federation=True,
         federation_port=federation,
         component_port=component,

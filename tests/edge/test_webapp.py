@@ -189,7 +189,8 @@ async def test_the_policy_leaves_no_place_for_others_script(
             assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
             assert policy["script-src"] == policy["style-src"] == "'self'"
             host = f"127.0.0.1:{server.http_port}"
-            assert policy["connect-src"] == f"'self' ws://{host} wss://{host}"
+            media = f"http://127.0.0.1:{server.media_http_port} https://localhost:{server.media_https_port}"
+            assert policy["connect-src"] == f"'self' ws://{host} wss://{host} {media}"
             assert "unsafe" not in str(policy)
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Referrer-Policy"] == "no-referrer"

@@ -165,6 +165,7 @@ class Inside:
 async def test_an_idle_connection_has_no_task_and_no_timer(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     settings = {"listen": ["127.0.0.1"], "xmpp_port": port, "xmpps_port": 0, "http_port": 0, "https_port": 0}
+    settings |= {"media_http_port": 0, "media_https_port": 0}
     config = Config(data_dir=tmp_path, allow_plaintext=True, ping_after=1.0, **settings)  # type: ignore[arg-type]
     inside = Inside(config)
     inside.start()

@@ -99,7 +99,8 @@ async def test_an_unknown_node_is_not_found(client: RawClient) -> None:
 
 
 async def test_items_are_the_services_and_for_accounts_the_nodes(client: RawClient) -> None:
-    for to, services in (("localhost", {"pubsub.localhost", "groups.localhost"}), ("asker@localhost", set())):
+    own = {"pubsub.localhost", "groups.localhost", "upload.localhost"}
+    for to, services in (("localhost", own), ("asker@localhost", set())):
         answer = await client.iq("get", f"<query xmlns='{ITEMS}'/>", to)
         assert answer.get("type") == "result"
         assert {item.get("jid") for item in answer[0]} == services

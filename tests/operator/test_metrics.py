@@ -182,6 +182,7 @@ def test_nobody_listens_unless_the_setting_says_so_and_then_on_loopback_only(
 ) -> None:
     with running(tmp_path / "data") as other:
         ports = {other.port, other.xmpps_port, other.http_port, other.https_port}
+        ports |= {other.media_http_port, other.media_https_port}
         assert {port for _, port in listening(other)} == ports
     addresses = {ip for ip, port in listening(server) if port == metrics_port(server)}
     assert addresses

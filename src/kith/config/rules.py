@@ -30,25 +30,35 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     check_sms(config, places)
     check_ldap(config, places)
     check_relays(config, places)
-    _check_public_url(config, places)
+    _check_urls(config, places)
     _check_dns_server(config, places)
 
 
-def _check_public_url(config: Config, places: Mapping[str, str]) -> None:
-    if not config.public_url:
-        return
-    if not config.public_url.startswith(("https://", "http://")):
-        raise wrong("public_url", places["public_url"], "it has to start with https:// or http://")
-    try:
-        parts = urlsplit(config.public_url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise wrong("public_url", places["public_url"], f"not a URL: {error}") from None
-    if not host or parts.username is not None:
-        raise wrong("public_url", places["public_url"], "it has to name a host, and no user")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        reason = f"only {parts.scheme}://{parts.netloc}, nothing behind it: the app needs a host of its own"
-        raise wrong("public_url", places["public_url"], reason)
+def _check_urls(config: Config, places: Mapping[str, str]) -> None:
+    """The addresses that a reverse proxy gives to the server have to be origins."""
+    for name in ("public_url", "media_url"):
+        url = getattr(config, name)
+        if not url:
+            continue
+        if not url.startswith(("https://", "http://")):
+            raise wrong(name, places[name], "it has to start with https:// or http://")
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise wrong(name, places[name], f"not a URL: {error}") from None
+        if not host or parts.username is not None:
+            raise wrong(name, places[name], "it has to name a host, and no user")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            why = (
+                "the app needs a host of its own"
+                if name == "public_url"
+                else "files need a host of their own"
+            )
+            raise wrong(name, places[name], f"only {parts.scheme}://{parts.netloc}, nothing behind it: {why}")
+    if config.media_url and config.media_url.rstrip("/") == config.public_url.rstrip("/"):
+        reason = "it has to be another host than that of public_url, so that no file can act for the app"
+        raise wrong("media_url", places["media_url"], reason)
 
 
 def _check_dns_server(config: Config, places: Mapping[str, str]) -> None:

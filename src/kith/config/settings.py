@@ -56,6 +56,35 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _about("HTTP for the web app, the API and WebSocket: for this machine and for a reverse proxy."),
     ] = 8080
     https_port: Annotated[_Port, _about("The same over TLS.")] = 8443
+    media_http_port: Annotated[
+        _Port, _about("Files that people send, over HTTP: for this machine and for a reverse proxy.")
+    ] = 8081
+    media_https_port: Annotated[_Port, _about("The same over TLS.")] = 8444
+    media_url: Annotated[
+        str,
+        _about(
+            "The address of the media server, if a proxy or another machine serves it. A name of its own."
+        ),
+    ] = ""
+    media_dir: Annotated[
+        Path | None, _about("The folder for the files that people send. By default, media in data_dir.")
+    ] = None
+    media_file_bytes: Annotated[_Positive, _about("Size of the largest file that may be uploaded.")] = 2**31
+    media_day_bytes: Annotated[
+        _Count, _about("Bytes that one account may upload per day (UTC). 0: no limit.")
+    ] = 4 * 2**30
+    media_account_bytes: Annotated[
+        _Count, _about("Bytes of all files that one account keeps on the server. 0: no limit.")
+    ] = 20 * 2**30
+    media_total_bytes: Annotated[
+        _Count, _about("Bytes of all files together. 0: as many as the disk has room for.")
+    ] = 0
+    media_free_bytes: Annotated[
+        _Count, _about("Bytes that stay free on the disk: nothing is uploaded that would take them.")
+    ] = 2**30
+    media_days: Annotated[
+        _Count, _about("Days after which files are removed, unless somebody sends them again. 0: never.")
+    ] = 365
     federation: Annotated[
         bool,
         _about("Whether people here can reach people on other servers. Needs a certificate that is valid."),
@@ -291,6 +320,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.registration in ("invite", "open")
 
     @property
+    def has_media(self) -> bool:
+        """Whether people can send files: whether there is a media server."""
+        return bool(self.media_http_port or self.media_https_port or self.media_url)
+
+    @property
+    def media_folder(self) -> Path:
+        """The folder of the media server."""
+        return self.media_dir or self.data_dir / "media"
+
+    @property
     def database(self) -> Path:
         """The SQLite file."""
         return self.data_dir / "kith.sqlite"
@@ -330,7 +369,14 @@ LIVE = frozenset(
 #: The ports for clients.
 CLIENT_PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port")
 #: The settings that are ports.
-PORTS = (*CLIENT_PORTS, "component_port", "metrics_port", "federation_port")
+PORTS = (
+    *CLIENT_PORTS,
+    "media_http_port",
+    "media_https_port",
+    "component_port",
+    "metrics_port",
+    "federation_port",
+)
 
 
 def all_settings() -> list[Setting]:

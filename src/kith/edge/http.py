@@ -15,8 +15,10 @@ from aiohttp.typedefs import Handler
 
 from kith.edge.certificate import ascii_domain
 from kith.edge.edge import Edge
+from kith.edge.media_origin import CANONICAL, RELATION, canonical_origin, origin_for
 from kith.edge.proxies import Fields, is_loopback
 from kith.edge.tls import peer_address
+from kith.edge.webapp import MEDIA_ORIGINS
 from kith.edge.websocket import WebSocketConnection
 from kith.wire.serialize import escape_attribute
 
@@ -66,6 +68,7 @@ class Web:
         app.router.add_get("/.well-known/host-meta.json", self._host_meta_json)
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
+        app[MEDIA_ORIGINS] = self.media_origins
         for part in parts:
             part.add_to(app)
         if all(route.resource is None or route.resource.canonical != "/" for route in app.router.routes()):
@@ -95,13 +98,7 @@ class Web:
         config = self.edge.config
         if config.public_url:
             return "ws" + config.public_url.removeprefix("http").rstrip("/") + WEBSOCKET_PATH
-        if _HOST.fullmatch(request.host) is None:
-            raise web.HTTPBadRequest(text="The Host header is none.\n")
-        try:
-            asked = urlsplit(f"//{request.host}")
-            name, port = asked.hostname or "", asked.port
-        except ValueError:
-            raise web.HTTPBadRequest(text="The Host header is none.\n") from None
+        name, port = _host(request)
         own = self._is_own_host(request, name)
         if self._is_over_tls(request):
             scheme, usual = "wss", config.https_port if request.secure else None
@@ -113,6 +110,27 @@ class Web:
             name, port = ascii_domain(config.domain), usual
         host = f"[{name}]" if ":" in name else name
         return f"{scheme}://{host}{f':{port}' if port is not None else ''}{WEBSOCKET_PATH}"
+
+    def media_origin(self, request: web.Request) -> str:
+        """The media server's origin for the page that this request loads, empty if there is none.
+
+        As in `_websocket_url`, only a host of this server is repeated. Behind a proxy that speaks TLS, and
+        for other hosts, it is the canonical origin.
+        """
+        config = self.edge.config
+        name, _ = _host(request)
+        proxied = self._is_over_tls(request) and not request.secure
+        if proxied or not self._is_own_host(request, name):
+            return canonical_origin(config)
+        plain = config.allow_plaintext or self.edge.proxies.is_local(request.remote or "", fields(request))
+        return origin_for(config, name, request.secure or not plain) or canonical_origin(config)
+
+    def media_origins(self, request: web.Request) -> set[str]:
+        """The origins of media that a page may connect to."""
+        try:
+            return {self.media_origin(request), canonical_origin(self.edge.config)} - {""}
+        except web.HTTPBadRequest:
+            return set()
 
     def _is_own_host(self, request: web.Request, name: str) -> bool:
         """Whether a host name is this server's: the domain, a name in the certificate, or this machine."""
@@ -149,7 +167,10 @@ class Web:
         return web.Response(text=text, content_type="application/xrd+xml", headers=_ANYONE)
 
     async def _host_meta_json(self, request: web.Request) -> web.Response:
-        links = [{"rel": _REL, "href": self._websocket_url(request)}]
+        links: list[dict[str, object]] = [{"rel": _REL, "href": self._websocket_url(request)}]
+        if media := self.media_origin(request):
+            properties = {CANONICAL: canonical_origin(self.edge.config)}
+            links.append({"rel": RELATION, "href": media, "properties": properties})
         return web.json_response({"links": links}, headers=_ANYONE)
 
     async def _upgrade_required(self, request: web.Request) -> web.Response:
@@ -161,6 +182,17 @@ class Web:
     async def _index(self, request: web.Request) -> web.Response:
         domain = self.edge.domain.name
         return web.Response(text=f"Kith serves {domain}. Chat with an XMPP client, or with: kith chat\n")
+
+
+def _host(request: web.Request) -> tuple[str, int | None]:
+    """The host name and the port of the Host header. Raises HTTPBadRequest."""
+    try:
+        if _HOST.fullmatch(request.host) is None:
+            raise ValueError
+        asked = urlsplit(f"//{request.host}")
+        return asked.hostname or "", asked.port
+    except ValueError:
+        raise web.HTTPBadRequest(text="The Host header is none.\n") from None
 
 
 class FrontConnection(asyncio.Protocol):

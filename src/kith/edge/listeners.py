@@ -19,6 +19,10 @@ _BACKLOG = 1024
 _LONGEST_IDLE = 32767
 
 
+#: The TLS ports that reverse proxies may connect to.
+_PROXIED = ("https_port", "media_https_port")
+
+
 class PortError(Exception):
     """A port can't be used; the text is one line for a person, and says what to do."""
 
@@ -65,7 +69,7 @@ class Listeners:
                 listener.bind((host, port))
                 listener.listen(_BACKLOG)
                 if secure is not None:
-                    self._open.append(TLSListener(self._edge, listener, *secure, setting == "https_port"))
+                    self._open.append(TLSListener(self._edge, listener, *secure, setting in _PROXIED))
                 elif protocol is not None:
                     made = await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
                     self._open.append(made)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,10 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Vary": "Accept-Encoding",
 }
+
+
+#: In an application: returns the origins of media that the app's page may connect to.
+MEDIA_ORIGINS: web.AppKey[Callable[[web.Request], Collection[str]]] = web.AppKey("media origins")
 
 
 class File(NamedTuple):
@@ -169,10 +173,16 @@ class WebApp:
 
 
 def _policy(request: web.Request) -> str:
-    """The content security policy: only this origin. Browsers differ on whether 'self' includes ws://."""
+    """The content security policy: only this origin, and that of media.
+
+    Browsers differ on whether 'self' includes ws://.
+    """
     connect = "'self'"
     if _HOST.fullmatch(request.host):
         connect += f" ws://{request.host} wss://{request.host}"
+    origins = request.app.get(MEDIA_ORIGINS)
+    if origins is not None:
+        connect += "".join(f" {origin}" for origin in sorted(origins(request)))
     return _joined({**_POLICY, "connect-src": connect})
 
 

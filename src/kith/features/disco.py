@@ -59,6 +59,13 @@ class HasService(Protocol):
 
 
 @runtime_checkable
+class HasServiceForms(Protocol):
+    """A service that adds forms to the information about itself (XEP-0128)."""
+
+    def service_forms(self) -> Sequence[Element]: ...
+
+
+@runtime_checkable
 class HasForms(Protocol):
     """A feature that adds forms to the information about the domain (XEP-0128)."""
 
@@ -206,7 +213,8 @@ class Disco(Feature):
             if other.service == service and isinstance(other, HasService):
                 identities, features = other.service_disco()
                 found = {*features, *_EVERYWHERE}
-                return [*map(identity, identities), *(feature(var) for var in sorted(found))]
+                forms = other.service_forms() if isinstance(other, HasServiceForms) else ()
+                return [*map(identity, identities), *(feature(var) for var in sorted(found)), *forms]
         raise StanzaError("item-not-found")
 
     async def _node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:

@@ -75,6 +75,10 @@ ENCRYPTION = "urn:xmpp:eme:0"
 MUC = "http://jabber.org/protocol/muc"
 MUC_USER = "http://jabber.org/protocol/muc#user"
 OCCUPANT_ID = "urn:xmpp:occupant-id:0"
+UPLOAD = "urn:xmpp:http:upload:0"
+UPLOAD_PURPOSE = "urn:xmpp:http:upload:purpose:0"
+#: What Kith's own clients use for media, beyond the standards (docs/media.md).
+MEDIA = "urn:kith:media:0"
 #: What Kith's own clients use for groups, beyond the standards (docs/protocol.md).
 GROUPS = "urn:kith:groups:0"
 

@@ -1,0 +1,127 @@
+"""The media server's database: its tables, and the threads that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+_T = TypeVar("_T")
+#: How long to wait for another process, such as `kith media expire`, in seconds.
+_BUSY = 10.0
+_VERSION = 1
+#: ``crc``: CRC-32 of the bytes before ``offset``. ``completed``: when the last byte came; NULL until then.
+#: ``expires``: when an unfinished upload ends. ``orphaned``: when the last claim ended; NULL while there is
+#: one. ``token``: SHA-256 of the token of the upload. Times are in seconds since 1970.
+_SCHEMA = """
+CREATE TABLE blob (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL, type TEXT NOT NULL, claim BLOB NOT NULL,
+    created INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL DEFAULT 0,
+    completed INTEGER, expires INTEGER, orphaned INTEGER, token BLOB
+) WITHOUT ROWID;
+CREATE INDEX blob_expires ON blob (expires) WHERE completed IS NULL;
+CREATE INDEX blob_orphaned ON blob (orphaned) WHERE orphaned IS NOT NULL;
+CREATE INDEX blob_unfinished ON blob (owner) WHERE completed IS NULL;
+CREATE TABLE claim (
+    blob TEXT NOT NULL, owner TEXT NOT NULL, made INTEGER NOT NULL, until INTEGER, lasting INTEGER NOT NULL,
+    PRIMARY KEY (blob, owner)
+) WITHOUT ROWID;
+CREATE INDEX claim_owner ON claim (owner);
+CREATE INDEX claim_until ON claim (until) WHERE until IS NOT NULL;
+CREATE INDEX claim_made ON claim (made) WHERE until IS NULL AND lasting = 0;
+CREATE TABLE owner (
+    id TEXT PRIMARY KEY, address TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0,
+    day INTEGER NOT NULL DEFAULT 0, today INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE total (bytes INTEGER NOT NULL, blobs INTEGER NOT NULL);
+INSERT INTO total VALUES (0, 0);
+"""
+
+
+class MediaDatabaseError(Exception):
+    """The database can't be used. The text is one line for the operator."""
+
+
+class Database:
+    """A connection for writing and one for reading, each with a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, "kith-media-writer")
+        self._reader = ThreadPoolExecutor(1, "kith-media-reader")
+        self._writing: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Opens the database, and creates it if there is none. Raises MediaDatabaseError."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._writing = await loop.run_in_executor(self._writer, self._connect)
+            self._reading = await loop.run_in_executor(self._reader, self._connect)
+        except (sqlite3.Error, OSError) as error:
+            raise MediaDatabaseError(f"can't use the database {self._path}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=128
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            connection.close()
+            raise sqlite3.DatabaseError("a newer version of Kith has written it")
+        if version < 1:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+        return connection
+
+    async def close(self) -> None:
+        """Waits for what is in progress, and closes the files."""
+
+        def close(connection: sqlite3.Connection | None) -> None:
+            if connection is not None:
+                connection.close()
+
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._reader, close, self._reading)
+        await loop.run_in_executor(self._writer, close, self._writing)
+        self._reader.shutdown(wait=False)
+        self._writer.shutdown(wait=False)
+
+    async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Does something in a transaction, and returns when it is on the disk.
+
+        Nothing is changed if it raises. Raises sqlite3.Error.
+        """
+
+        def do() -> _T:
+            connection = self._writing
+            assert connection is not None
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, do)
+
+    async def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Reads something. It sees everything that `write` has returned from. Raises sqlite3.Error."""
+        connection = self._reading
+        assert connection is not None
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work, connection)

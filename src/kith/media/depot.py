@@ -1,0 +1,106 @@
+"""What the parts of a media server share: folder, database, blob store, and the threads for the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from kith.base.clock import Clock
+from kith.config import Config
+from kith.media import records
+from kith.media.database import Database
+from kith.media.folder import FolderBlobs, as_blob_error
+from kith.media.records import Blob
+from kith.ports.blobs import Blobs
+
+#: Threads for reading and writing files. A disk that hangs holds up media, and nothing else.
+_THREADS = 8
+_T = TypeVar("_T")
+
+
+def make_blobs(config: Config, disk: ThreadPoolExecutor) -> Blobs:
+    """The blob store that the settings name."""
+    return FolderBlobs(config.media_folder / "blobs", disk)
+
+
+class Depot:
+    """``uploading``: the blobs that something is being uploaded of at the moment, or that are removed."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.disk = ThreadPoolExecutor(_THREADS, "kith-media-disk")
+        self.database = Database(config.media_folder / "media.sqlite")
+        self.blobs = make_blobs(config, self.disk)
+        self.uploading: set[str] = set()
+        self._spool = config.media_folder / "spool"
+
+    async def start(self) -> None:
+        """Opens everything, and finishes what was interrupted. Raises MediaDatabaseError, BlobError."""
+        await self.database.open()
+        await self.on_disk(lambda: self._spool.mkdir(mode=0o700, parents=True, exist_ok=True))
+        await self.blobs.start()
+        await self._recover()
+
+    async def stop(self) -> None:
+        await self.blobs.stop()
+        await self.database.close()
+        self.disk.shutdown(wait=False)
+
+    def now(self) -> int:
+        """The time of day, in seconds since 1970."""
+        return int(self.clock.now())
+
+    def spool(self, blob: str) -> Path:
+        """The file in which an upload is collected."""
+        return self._spool / blob
+
+    async def find(self, blob: str) -> Blob | None:
+        """The record of a blob or an upload."""
+        return await self.database.read(lambda db: records.find(db, blob))
+
+    async def free(self) -> int:
+        """How many bytes may still be written to the disk with the spool."""
+        usage = await self.on_disk(lambda: shutil.disk_usage(self._spool))
+        return usage.free - self.config.media_free_bytes
+
+    async def complete(self, blob: Blob) -> Blob:
+        """Moves an upload whose last byte has come to its place. Returns its new record. Raises BlobError."""
+        await self.blobs.put(blob.id, self.spool(blob.id), blob.size)
+        now = self.now()
+        await self.database.write(lambda db: records.complete(db, blob.id, now))
+        return blob._replace(completed=now, expires=None, token=None)
+
+    async def remove(self, blob: Blob) -> None:
+        """Removes a blob or an upload and everything about it. Raises BlobError."""
+        await self.on_disk(lambda: self.spool(blob.id).unlink(missing_ok=True))
+        await self.blobs.remove(blob.id)
+        await self.database.write(lambda db: records.forget(db, blob, self.now()))
+
+    async def on_disk(self, work: Callable[[], _T]) -> _T:
+        """Does something on a thread for the disk. Raises BlobError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.disk, work)
+        except OSError as error:
+            raise as_blob_error(error) from error
+
+    async def _recover(self) -> None:
+        """Finishes uploads that were complete, and removes spool files that belong to nothing.
+
+        A file may be longer than what was acknowledged, and is cut when the upload continues. If it is
+        shorter, which only happens if the disk has lost something, the upload begins again.
+        """
+        names = await self.on_disk(lambda: [path.name for path in self._spool.iterdir()])
+        waiting = await self.database.read(records.incomplete)
+        known = {blob.id for blob in waiting}
+        for name in names:
+            if name not in known:
+                await self.on_disk(partial((self._spool / name).unlink, missing_ok=True))
+        for blob in waiting:
+            if blob.offset == blob.size and blob.size:
+                await self.complete(blob)

@@ -1,0 +1,168 @@
+"""The HTTP side of the media server: routes, and what is the same for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from kith.media.depot import Depot
+from kith.media.downloads import SAFE, answer, serving
+from kith.media.tus import Tus, bearer
+from kith.media.uploads import Interrupted, UploadError, Uploads
+from kith.ports.blobs import BlobError, is_blob_id
+
+#: How long a client may send nothing within a request, in seconds.
+IDLE = 60.0
+#: How long to wait for requests in progress when the server stops, in seconds.
+_FAREWELL = 2.0
+_READ_BYTES = 256 * 1024
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Range, If-Range, If-None-Match, Tus-Resumable, Upload-Offset,"
+        " Upload-Length, Upload-Checksum, Upload-Metadata, X-HTTP-Method-Override, X-Requested-With"
+    ),
+    "Access-Control-Max-Age": "86400",
+}
+_EXPOSED = (
+    "Content-Length, Content-Range, ETag, Accept-Ranges, Location, Retry-After, Tus-Resumable, Tus-Version,"
+    " Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, Upload-Expires"
+)
+_logger = logging.getLogger("kith.media.http")
+_logger.addFilter(lambda record: not record.exc_info or record.levelno > logging.ERROR)
+
+
+class MediaWeb:
+    """An aiohttp application; `handler` makes the protocol of a connection."""
+
+    def __init__(self, depot: Depot, uploads: Uploads) -> None:
+        self._depot = depot
+        self._uploads = uploads
+        app = web.Application(client_max_size=64 * 1024)
+        app.middlewares.append(self._outer)
+        app.router.add_put("/u/{blob}/{name}", self._put, expect_handler=self._expect)
+        Tus(depot, uploads, body).add_to(app.router, self._expect)
+        app.router.add_get("/m/{blob}/{name}", self._get)
+        app.router.add_get("/health", self._health)
+        self.app = app
+        self._runner = web.AppRunner(
+            *(app,),
+            access_log=None,
+            keepalive_timeout=75,
+            shutdown_timeout=_FAREWELL,
+            logger=_logger,
+            read_bufsize=_READ_BYTES,
+        )
+
+    async def start(self) -> None:
+        await self._runner.setup()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    def handler(self) -> asyncio.Protocol:
+        """An aiohttp protocol for one connection."""
+        server = self._runner.server
+        assert server is not None
+        return server()
+
+    @web.middleware
+    async def _outer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answers preflight requests and errors, and adds what lets pages of the app read the answers."""
+        try:
+            if request.method == "OPTIONS":
+                response: web.StreamResponse = web.Response(status=204, headers=self._options())
+            else:
+                response = await handler(request)
+        except UploadError as error:
+            response = web.Response(status=error.status, text=f"{error.text}\n", headers=_wait(error.wait))
+        except web.HTTPException as error:
+            response = web.Response(status=error.status, text=f"{error.reason}\n", headers=error.headers)
+        except BlobError as error:
+            _logger.warning("the blob store does not answer: %s", error)
+            response = web.Response(status=503, text="try again later\n", headers=_wait(30))
+        if not response.prepared:
+            for name, value in SAFE.items():
+                response.headers.setdefault(name, value)
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        return response
+
+    def _options(self) -> dict[str, str]:
+        return {**_PREFLIGHT, **Tus.capabilities(self._depot.config.media_file_bytes)}
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    # -- uploads ----------------------------------------------------------------------------------------
+
+    async def _expect(self, request: web.Request) -> None:
+        """Lets a client that asks (RFC 9110 §10.1.1) send its file only if it may."""
+        await self._uploads.find(request.match_info["blob"], bearer(request))
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def _put(self, request: web.Request) -> web.Response:
+        blob, proof = request.match_info["blob"], bearer(request)
+        upload = await self._uploads.find(blob, proof)
+        if upload.completed is not None:
+            raise UploadError(409, "this file was uploaded before")
+        if request.content_length is None:
+            raise UploadError(411, "the request needs a Content-Length")
+        if request.content_length != upload.size:
+            raise UploadError(413, f"the slot is for {upload.size} bytes")
+        try:
+            with self._uploads.alone(blob):
+                upload = await self._uploads.find(blob, proof)
+                if upload.completed is not None:
+                    raise UploadError(409, "this file was uploaded before")
+                await self._uploads.receive(await self._uploads.begin_again(upload), proof, body(request))
+        except Interrupted:
+            raise UploadError(408, "the file did not come as a whole") from None
+        except UploadError as error:
+            if error.status == 423:
+                raise UploadError(409, error.text) from None
+            raise
+        return web.Response(status=201)
+
+    # -- downloads --------------------------------------------------------------------------------------
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        blob = request.match_info["blob"]
+        found = await self._depot.find(blob) if is_blob_id(blob) else None
+        if found is None or found.completed is None:
+            raise web.HTTPNotFound
+        download = answer(found, lambda name: request.headers.get(name, ""))
+        address = await self._depot.blobs.address(blob, serving(found)) if download.end else None
+        if address is not None:
+            raise web.HTTPFound(address, headers={"Cache-Control": "no-store"})
+        response = web.StreamResponse(status=download.status, headers=download.headers)
+        if request.method == "HEAD" or download.end == download.start:
+            return web.Response(status=download.status, headers=download.headers)
+        pieces = self._depot.blobs.read(blob, download.start, download.end)
+        await response.prepare(request)
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+
+async def body(request: web.Request) -> AsyncIterator[bytes]:
+    """The content of a request as it comes. Raises Interrupted."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                piece = await request.content.readany()
+        except (TimeoutError, ConnectionError, aiohttp.ClientError, web.HTTPException) as error:
+            raise Interrupted from error
+        if not piece:
+            return
+        yield piece
+
+
+def _wait(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)} if seconds else {}

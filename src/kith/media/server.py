@@ -1,0 +1,36 @@
+"""The media server: its ports, and the parts behind them. It runs inside of a message server, or alone."""
+
+from __future__ import annotations
+
+from kith.base.secret import Secret
+from kith.edge.edge import Edge
+from kith.edge.listeners import Listeners
+from kith.media.depot import Depot
+from kith.media.front import MediaConnection, Visitors
+from kith.media.http import MediaWeb
+from kith.media.slots import USE
+from kith.media.uploads import Uploads
+
+
+class MediaServer:
+    """``depot`` is started and stopped by who has made it. ``secret``: that of the message server."""
+
+    def __init__(self, depot: Depot, edge: Edge, secret: Secret) -> None:
+        self._edge = edge
+        self._web = MediaWeb(depot, Uploads(depot, secret.key(USE)))
+        self._visitors = Visitors(edge.connection_limit)
+
+    async def start(self, listeners: Listeners) -> None:
+        """Opens the ports. Raises PortError."""
+        await self._web.start()
+        edge, web, visitors = self._edge, self._web, self._visitors
+        edge.tasks.repeat(visitors.sweep, 5.0)
+        await listeners.listen("media_http_port", lambda: MediaConnection(edge, web, visitors))
+        await listeners.listen(
+            "media_https_port",
+            secure=(edge.certificates.https, lambda key: MediaConnection(edge, web, visitors, key)),
+        )
+
+    async def stop(self) -> None:
+        """Waits a moment for what is in progress."""
+        await self._web.stop()

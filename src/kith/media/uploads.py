@@ -1,0 +1,260 @@
+"""Receives uploads: who may, from where, and how bytes get to the disk. Knows nothing of HTTP.
+
+Bytes go to a spool file, and are synced before they are acknowledged. How many have been acknowledged is in
+the database, so after a crash the file is cut to what the client knows of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import sqlite3
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from kith.media import records
+from kith.media.depot import Depot
+from kith.media.records import PATIENCE, Blob
+from kith.media.slots import Slot, SlotInvalid, read
+from kith.ports.blobs import BlobError, BlobFull
+
+logger = structlog.get_logger("kith.media")
+#: How many bytes may be lost of one long part if the server is killed.
+_SYNC_EVERY = 32 * 1024 * 1024
+
+
+class Digest(Protocol):
+    """A hash function of `hashlib`."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class UploadError(Exception):
+    """An upload is refused. ``status``: that of HTTP; ``wait``: seconds after which it may work."""
+
+    def __init__(self, status: int, text: str, wait: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.wait = wait
+
+
+class Interrupted(Exception):
+    """The client has gone, or was silent for too long, before everything came."""
+
+
+class Uploads:
+    """``key``: what slots are signed with."""
+
+    def __init__(self, depot: Depot, key: bytes) -> None:
+        self._depot = depot
+        self._key = key
+
+    async def find(self, blob: str, token: str) -> Blob:
+        """The upload, or the complete blob, that a token is for. Raises UploadError."""
+        digest = hashlib.sha256(token.encode()).digest()
+        upload = await self._depot.find(blob)
+        begun = upload is not None and upload.token is not None
+        if upload is not None and upload.token is not None and hmac.compare_digest(upload.token, digest):
+            slot = None  # valid as long as the upload, also if the server's secret was replaced meanwhile
+        else:
+            try:
+                slot = read(token, self._key)
+            except SlotInvalid:
+                raise UploadError(403, "the token is not valid") from None
+            if slot.blob != blob or (begun and upload is not None and upload.completed is None):
+                raise UploadError(403, "the token is for something else")
+        now = self._depot.now()
+        if upload is not None and upload.completed is not None:
+            return upload
+        if slot is not None and slot.expires <= now:
+            raise UploadError(410, "the slot has expired; request another one")
+        if upload is None:
+            assert slot is not None
+            return await self._depot.database.write(lambda db: self._believe(db, slot, now))
+        if upload.expires is not None and upload.expires <= now:
+            raise UploadError(410, "the upload has expired; request another slot")
+        return upload
+
+    def _believe(self, db: sqlite3.Connection, slot: Slot, now: int) -> Blob:
+        """Makes the record of an upload that only its slot tells of."""
+        if (found := records.find(db, slot.blob)) is not None:
+            return found
+        records.name_owner(db, slot.owner, "")
+        blob = records.new(slot.blob, slot.owner, slot.size, slot.type, slot.claim, now, slot.expires)
+        records.reserve(db, blob, slot.until, lasting=False)
+        return blob
+
+    @contextmanager
+    def alone(self, blob: str) -> Iterator[None]:
+        """Keeps others from uploading the same blob. Raises UploadError (423)."""
+        uploading = self._depot.uploading
+        if blob in uploading:
+            raise UploadError(423, "another request is uploading this file")
+        uploading.add(blob)
+        try:
+            yield
+        finally:
+            uploading.discard(blob)
+
+    async def begin_again(self, upload: Blob) -> Blob:
+        """Forgets what has come of an upload."""
+        again = upload._replace(offset=0, crc=0)
+        if upload.offset:
+            await self._depot.database.write(
+                lambda db: db.execute("UPDATE blob SET offset = 0, crc = 0 WHERE id = ?", (upload.id,))
+            )
+        return again
+
+    async def receive(
+        self,
+        upload: Blob,
+        token: str,
+        pieces: AsyncIterator[bytes],
+        checksum: tuple[Digest, bytes] | None = None,
+    ) -> Blob:
+        """Appends pieces to an upload, and makes a blob of it if it is complete then.
+
+        ``checksum``: a hash function and what it has to give for the pieces; if it does not, nothing of them
+        is kept. Returns the upload with its new offset. If the pieces end with `Interrupted`, what came
+        before is kept, unless there is a checksum. Raises UploadError, Interrupted.
+        """
+        writing = Writing(self._depot, upload, hashlib.sha256(token.encode()).digest(), checksum)
+        with _refusing():
+            return await writing.run(pieces)
+
+    async def finish(self, upload: Blob) -> Blob:
+        """Makes a blob of an upload whose last byte has come before. Raises UploadError."""
+        with _refusing():
+            if not upload.size:
+                await self._depot.on_disk(self._depot.spool(upload.id).touch)
+            return await self._depot.complete(upload)
+
+    async def end(self, upload: Blob) -> None:
+        """Removes an upload that is not complete. Raises UploadError."""
+        with _refusing():
+            await self._depot.remove(upload)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Makes errors of the disk and the blob store errors for the client. Raises UploadError."""
+    try:
+        yield
+    except BlobFull:
+        logger.warning("there is no room for media", todo="make room, or lower media_free_bytes")
+        raise UploadError(507, "the server has no room for the file at the moment") from None
+    except BlobError as error:
+        logger.error("an upload failed", error=str(error))
+        raise UploadError(503, "the server can't store the file at the moment", wait=30) from None
+
+
+class Writing:
+    """One request that appends to an upload."""
+
+    def __init__(
+        self, depot: Depot, upload: Blob, token: bytes, checksum: tuple[Digest, bytes] | None
+    ) -> None:
+        self._depot = depot
+        self._upload = upload
+        self._token = token
+        self._checksum = checksum
+        self._offset = upload.offset
+        self._crc = upload.crc
+
+    async def run(self, pieces: AsyncIterator[bytes]) -> Blob:
+        """Raises UploadError, Interrupted, BlobError."""
+        depot, upload = self._depot, self._upload
+        if upload.size - upload.offset > await depot.free():
+            raise BlobFull("less is free than media_free_bytes")
+        descriptor = await depot.on_disk(self._open)
+        try:
+            interrupted = await self._take(descriptor, pieces)
+            await depot.on_disk(lambda: os.fdatasync(descriptor))
+        except BaseException:
+            # what was not acknowledged goes at once: it may be why the disk is full
+            with suppress(OSError, RuntimeError):
+                depot.disk.submit(_cut, descriptor, self._upload.offset)
+            raise
+        depot.disk.submit(os.close, descriptor)
+        done = await self._save()
+        if interrupted is not None:
+            raise interrupted
+        if done.offset == done.size:
+            return await depot.complete(done)
+        return done
+
+    def _open(self) -> int:
+        """Opens the spool file at the end of what was acknowledged."""
+        path = self._depot.spool(self._upload.id)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < self._offset:
+                raise UploadError(409, "the server has lost what came before; request another slot")
+            os.ftruncate(descriptor, self._offset)
+            os.lseek(descriptor, self._offset, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    async def _take(self, descriptor: int, pieces: AsyncIterator[bytes]) -> Interrupted | None:
+        """Writes what comes. Returns the interruption after which the beginning is kept."""
+        depot, unsynced = self._depot, 0
+        try:
+            async for piece in pieces:
+                await depot.on_disk(partial(self._write, descriptor, piece))
+                unsynced += len(piece)
+                if unsynced >= _SYNC_EVERY and self._checksum is None:
+                    await depot.on_disk(lambda: os.fdatasync(descriptor))
+                    self._upload = await self._save()
+                    unsynced = 0
+        except Interrupted as error:
+            if self._checksum is not None:
+                raise
+            return error
+        if self._checksum is not None and not hmac.compare_digest(
+            self._checksum[0].digest(), self._checksum[1]
+        ):
+            raise UploadError(460, "the checksum is another one: nothing was kept")
+        return None
+
+    def _write(self, descriptor: int, piece: bytes) -> None:
+        """Writes a piece. Called on a thread."""
+        if self._offset + len(piece) > self._upload.size:
+            raise UploadError(413, "this is more than the slot is for")
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        self._crc = zlib.crc32(piece, self._crc)
+        if self._checksum is not None:
+            self._checksum[0].update(piece)
+        self._offset += len(piece)
+
+    async def _save(self) -> Blob:
+        """Records how far the upload has come, after it was synced."""
+        values = self._offset, self._crc, self._depot.now() + PATIENCE, self._token, self._upload.id
+        changed = await self._depot.database.write(
+            lambda db: (
+                db.execute(
+                    "UPDATE blob SET offset = ?, crc = ?, expires = ?, token = ? WHERE id = ?", values
+                ).rowcount
+            )
+        )
+        if not changed:
+            raise UploadError(410, "the upload has been removed")
+        return self._upload._replace(offset=values[0], crc=values[1], expires=values[2], token=self._token)
+
+
+def _cut(descriptor: int, size: int) -> None:
+    try:
+        os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)

@@ -82,9 +82,10 @@ export interface Crypto {
   devicesChanged(account: Address, ids: number[]): Promise<void>
   /**
    * Encrypts for all trusted devices of these accounts and all my other devices. Throws NobodyCanRead if no device of
-   * theirs may read it; rejects if the devices of one of them are unknown and can't be asked for now.
+   * theirs may read it; rejects if the devices of one of them are unknown and can't be asked for now. `extra`: encrypted
+   * with the same key.
    */
-  encrypt(readers: readonly Address[], text: string): Promise<Envelope>
+  encrypt(readers: readonly Address[], text: string, extra?: string): Promise<Envelope>
   /**
    * Encrypts for all trusted devices of several accounts, such as the members of a group, and all my other devices.
    * `devices`: the published ones of each. `extra`: encrypted with the same key. Throws NobodyCanRead if there are others

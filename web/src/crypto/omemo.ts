@@ -90,13 +90,13 @@ export class Omemo implements Crypto {
       this.background.run(this.comparing.learn(account))
   }
 
-  async encrypt(readers: readonly Address[], text: string): Promise<Envelope> {
+  async encrypt(readers: readonly Address[], text: string, extra?: string): Promise<Envelope> {
     const own = await this.own.keys()
     const all: [Address, number][] = []
     for (const account of new Set([...readers, this.me]))
       for (const id of await this.devices.active(account))
         if (account !== this.me || id !== own.device) all.push([account, id])
-    const envelope = await this.encrypting.text(own, all, text, readers)
+    const envelope = await this.encrypting.text(own, all, text, readers, { extra })
     for (const account of readers) {
       if (!(await this.store.account(account)).written) await this.store.change(account, { written: true })
       this.retryRequests(account) // a person I write to may know that I am online

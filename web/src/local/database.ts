@@ -12,7 +12,9 @@ import type {
   Moment,
   Outgoing,
   Picture,
-  Raw
+  Raw,
+  StoredFile,
+  Upload
 } from './types'
 
 /** A single value: the credential, a setting, how far the archive was read. */
@@ -80,6 +82,9 @@ export class Database extends Dexie {
   outgoing!: EntityTable<Outgoing, 'seq'>
   groups!: EntityTable<Group, 'address'>
   members!: EntityTable<Member, 'key'>
+  files!: EntityTable<StoredFile, 'id'>
+  blobs!: Table<{ id: string; data: Blob }, string>
+  uploads!: Table<Upload, [string, string]>
   /** For `crypto/`: identity, sessions, prekeys, keys of others. The key is a path such as `session/ADDRESS/DEVICE`. */
   keys!: Table<{ path: string; value: unknown }, string>
 
@@ -103,6 +108,12 @@ export class Database extends Dexie {
     this.version(4).stores({}).upgrade(entries)
     this.version(5).stores({ changes: 'key, target, id, sent' })
     this.version(6).stores({ groups: 'address', members: 'key, group, jid' })
+    this.version(7).stores({
+      messages: 'key, [chat+at+order], id, starred, expires, reply.id, [chat+media.kind+at]',
+      files: 'id, used',
+      blobs: 'id',
+      uploads: '[id+part], id'
+    })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {
@@ -128,7 +139,9 @@ export class Database extends Dexie {
       outgoing,
       keys,
       this.groups,
-      this.members
+      this.members,
+      this.files,
+      this.uploads
     ]
   }
 }

@@ -4,6 +4,7 @@
  * stores what is left there.
  */
 import { deviceTime } from './device-time'
+import type { Media } from './media'
 import type { Address, Mention, Poll, Reply } from './types'
 
 export interface Entered {
@@ -18,6 +19,10 @@ export interface Entered {
   unstyled?: boolean
   mentions?: Mention[]
   poll?: Poll
+  /** Its file is stored already. */
+  media?: Media
+  /** As in `OutgoingContent`. */
+  claim?: true
   /** The draft of the chat that has become this message. Undefined: any draft. */
   draft?: string
   /** It is not to be sent, but to be put into the composer again. */

@@ -1,9 +1,10 @@
 /**
- * Content of a message beside its text: mentions, polls, votes, pins (docs/protocol.md, Groups). Whatever others send is
- * checked, bounded, and left out if it has not the right form.
+ * Content of a message beside its text: mentions, polls, votes, pins (docs/protocol.md, Groups), and media
+ * (docs/media.md). Whatever others send is checked, bounded, and left out if it has not the right form.
  */
 import { LONGEST_NAME, cleanName } from './names'
-import type { Address, Mention, Moment, Poll } from './types'
+import { type Described, mediaIn, mediaUrl } from './descriptor'
+import type { Address, Mention, Moment, Note, Poll } from './types'
 
 const MOST_MENTIONS = 256
 export const MOST_OPTIONS = 32
@@ -18,6 +19,10 @@ export interface Extra {
   vote?: { of: string; options: string[] }
   close?: { of: string }
   pin?: { id: string; from: Address; until: Moment }
+  media?: Described
+  /** The id of a message that has this text as its caption. */
+  caption?: string
+  note?: Note
 }
 
 export function extraOf(json: string | undefined): Extra {
@@ -39,8 +44,28 @@ export function extraOf(json: string | undefined): Extra {
     ...(poll && { poll }),
     ...(vote && { vote }),
     ...(close && { close: { of: close } }),
-    ...(pin && { pin })
+    ...(pin && { pin }),
+    ...mediaOf(said)
   }
+}
+
+function mediaOf(said: Record<string, unknown>): Pick<Extra, 'media' | 'caption' | 'note'> {
+  const media = mediaIn(said['media'])
+  const caption = idOf(said['caption'])
+  const note = noteOf(said)
+  return { ...(media && { media }), ...(caption !== undefined && { caption }), ...(note && { note }) }
+}
+
+function noteOf(said: Record<string, unknown>): Note | undefined {
+  const heard = idOf(said['heard'])
+  if (heard !== undefined) return { heard }
+  const { reupload, reuploaded } = said
+  const asked = isRecord(reupload) ? reupload : isRecord(reuploaded) ? reuploaded : {}
+  const [id, url] = [idOf(asked['id']), mediaUrl(asked['url'])]
+  if (id === undefined || url === undefined) return undefined
+  if (asked === reupload) return { reupload: { id, url } }
+  const at = mediaUrl(asked['at'])
+  return at === undefined ? undefined : { reuploaded: { id, url, at } }
 }
 
 function mentionsOf(value: unknown): Mention[] {

@@ -1,5 +1,7 @@
 /** The local storage of an account on this device. Screens are drawn from it alone; `sync/` fills it. */
 
+import type { Media } from './media'
+
 /** A bare JID, prepared: `+491701234567@example.org`. */
 export type Address = string
 
@@ -12,9 +14,19 @@ export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
 /**
  * Why one of my messages was not sent: the recipient has no device that can read it; I have to decide about new
  * devices, since I have compared keys before; I trust none of their devices; it was refused, because the address does
- * not exist or accepts nothing from me; or the recipient's server can't be reached.
+ * not exist or accepts nothing from me; or the recipient's server can't be reached. Of a file: I have stopped the upload;
+ * it is larger than the server accepts; my space there is full; or it is no longer on this device.
  */
-export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused' | 'unreachable'
+export type Failure =
+  | 'no-device'
+  | 'undecided'
+  | 'distrusted'
+  | 'refused'
+  | 'unreachable'
+  | 'stopped'
+  | 'too-large'
+  | 'quota'
+  | 'no-file'
 
 /** My changes of messages that are sent to the others, and may fail. */
 export type SentChange = 'edit' | 'reaction' | 'retraction' | 'pin'
@@ -298,6 +310,8 @@ export interface Message {
   change?: GroupChange
   mentions?: Mention[]
   poll?: Poll
+  /** A file, a contact or a place; the text is its caption. */
+  media?: Media
   /** The author has closed the poll. */
   closed?: true
   /** The options that people have chosen. */
@@ -391,7 +405,14 @@ export type OutgoingContent =
       expires?: number
       mentions?: Mention[]
       poll?: Poll
+      media?: Media
+      /** It waits until the server keeps the file for me, since somebody else has uploaded it. */
+      claim?: true
     }
+  /** For other apps: the caption of one of my messages, which Kith's apps already have. */
+  | { type: 'caption'; of: string; text: string }
+  /** For other devices running this app: nothing to show. */
+  | { type: 'note'; note: Note }
   /** In a group: the options that I choose of a poll, or its end. `text`: the same in words, for other apps. */
   | { type: 'vote'; of: string; from: Address; options: string[]; text: string }
   | { type: 'close'; of: string; from: Address; text: string }
@@ -407,6 +428,48 @@ export type OutgoingContent =
   /** For one device: a request to send me this message again; and the answer to such a request. */
   | { type: 'resend'; of: string; device: number; group?: Address }
   | { type: 'resent'; of: string; device: number; group?: Address }
+
+/**
+ * What apps tell each other about media (docs/media.md): a voice message was listened to; a file is missing at the server
+ * and should be uploaded again; it was.
+ */
+export type Note =
+  | { heard: string }
+  | { reupload: { id: string; url: string } }
+  | { reuploaded: { id: string; url: string; at: string } }
+
+/** A file on this device, by the id that `fileOf` gives it. Its content is in the table `blobs`. */
+export interface StoredFile {
+  id: string
+  size: number
+  /** When it was last shown: those that were not for the longest time make room for others. */
+  used: Moment
+  /** It is not uploaded, so it stays. */
+  pending?: 1
+}
+
+/** A file, or a part of one, that waits to be uploaded or is being uploaded. */
+export interface Upload {
+  /** Of the stored file. */
+  id: string
+  /** `whole`, `plain`, `claim`, or the name of a part (`media/parts.ts`). */
+  part: string
+  state: 'waiting' | 'working' | 'stopped'
+  /** Bytes of what is uploaded, and how many of them the server has. */
+  size: number
+  sent: number
+  slot?: UploadSlot
+  tries: number
+}
+
+/** A permission of the server to upload something. */
+export interface UploadSlot {
+  /** Where it is uploaded in parts, and the value of the header `Authorization`. */
+  put: string
+  authorization: string
+  /** Where it is downloaded. */
+  get: string
+}
 
 /** The credential of this device, from the HTTP API. */
 export interface Credential {

@@ -73,6 +73,10 @@ export const FAILURES: Record<Failure | 'unknown', Ways> = {
   distrusted: { ...alone, reason: 'failure.distrusted', why: 'why.distrusted', compare: true },
   refused: { reason: 'failure.refused', why: 'why.refused', ...alone },
   unreachable: { reason: 'failure.unreachable', why: 'why.unreachable', ...alone },
+  stopped: { ...alone, reason: 'failure.stopped', again: 'failure.go-on' },
+  'too-large': { ...alone, reason: 'failure.too-large' },
+  quota: { ...alone, reason: 'failure.quota' },
+  'no-file': { ...alone, reason: 'failure.no-file' },
   unknown: { ...alone, again: 'message.retry' }
 }
 

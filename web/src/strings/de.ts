@@ -225,6 +225,12 @@ export const de: Texts = {
   'failure.refused':
     'Nicht zugestellt: Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
   'failure.unreachable': 'Nicht zugestellt: Der Server von {name} ist nicht erreichbar.',
+  'failure.stopped': 'Nicht gesendet: Du hast das Hochladen angehalten.',
+  'failure.too-large': 'Nicht gesendet: Die Datei ist größer, als dein Server annimmt.',
+  'failure.quota':
+    'Nicht gesendet: Dein Platz auf dem Server ist voll. Lösche alte Dateien in den Speicher-Einstellungen.',
+  'failure.no-file': 'Nicht gesendet: Die Datei ist nicht mehr auf diesem Gerät.',
+  'failure.go-on': 'Hochladen',
   'why.no-device': '{name} hat keine Schlüssel.',
   'why.undecided': '{name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
   'why.distrusted': 'Du vertraust keinem der Geräte von {name}.',

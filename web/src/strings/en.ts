@@ -220,6 +220,11 @@ export const en = {
   'failure.refused':
     'Not delivered: nobody has this number or address, or {name} takes no messages from you.',
   'failure.unreachable': 'Not delivered: {name}’s server can’t be reached.',
+  'failure.stopped': 'Not sent: you stopped the upload.',
+  'failure.too-large': 'Not sent: the file is larger than your server accepts.',
+  'failure.quota': 'Not sent: your space on the server is full. Delete old files in the storage settings.',
+  'failure.no-file': 'Not sent: the file is no longer on this device.',
+  'failure.go-on': 'Upload',
   'why.no-device': '{name} has no encryption keys.',
   'why.undecided': '{name} has a new device, and you have not compared the safety number since.',
   'why.distrusted': 'You trust none of {name}’s devices.',

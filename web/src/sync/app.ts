@@ -5,6 +5,7 @@ import type { Phrase } from '../history/phrase'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import type { GroupCalls } from './group-calls'
+import type { Media } from '../local/media'
 import type { SearchOptions } from '../local/search'
 import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
 
@@ -58,8 +59,29 @@ export interface SendOptions {
   /** In a group. */
   mentions?: Mention[]
   poll?: Poll
+  /** A file, a contact or a place. `sendMedia` stores the file first. */
+  media?: Media
+  /** The server is to keep the file for the user, since somebody else has uploaded it. */
+  claim?: true
   /** The draft that this message was written from, which is removed. Undefined: whatever the draft is. */
   draft?: string
+}
+
+/** Something to send. `data`: the file; `media` says everything else, without the file's keys. */
+export interface MediaItem {
+  media: Media
+  caption?: string
+  data?: Blob
+}
+
+/** The file is not on this device. */
+export class NotHere extends Error {}
+
+export interface LoadOptions {
+  /** Only from this device; rejects with NotHere. */
+  here?: boolean
+  signal?: AbortSignal
+  progress?(received: number, size: number | undefined): void
 }
 
 export interface EnterOptions extends SendOptions {
@@ -86,6 +108,12 @@ export interface App {
    * there until `stored` resolves. If `stored` rejects, the text goes back to the composer.
    */
   enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> }
+  /** Sends files, contacts or places, in order. Resolves when all are stored; the upload follows, also after a restart. */
+  sendMedia(chat: Address, items: MediaItem[], options?: Pick<SendOptions, 'reply'>): Promise<void>
+  /** Stops the upload of a message. `retry` goes on with it. */
+  stopUpload(key: string): Promise<void>
+  /** The file of a message, from this device or the server. Rejects with DownloadFailed or NotAuthentic. */
+  file(key: string, options?: LoadOptions): Promise<Blob>
   edit(key: string, text: string): Promise<void>
   react(key: string, emojis: string[]): Promise<void>
   deleteForEveryone(key: string): Promise<void>

@@ -10,6 +10,7 @@ import { KeyBuffer } from '../local/key-buffer'
 import { STANZA_BYTES } from '../local/length'
 import { FORMER } from '../local/address-change'
 import type { Address, Credential, Message, Moment } from '../local/types'
+import { MediaOrigin, originOf } from '../media/origin'
 import { Connection } from '../xmpp/connection'
 import type { Live } from './app'
 import { Unhandled } from './unhandled'
@@ -44,6 +45,7 @@ import type { Store } from './store'
 import { LiveState } from './live'
 import type { Leading } from './tabs'
 import { Typing } from './typing'
+import { Uploads } from './uploads'
 
 export interface EngineDeps {
   url: string
@@ -85,6 +87,7 @@ export class Engine implements Leading {
   private catchUp!: CatchUp
   private outbox!: Outbox
   private groupMarks!: GroupMarks
+  private uploads!: Uploads
   private history!: DeviceHistory
   private dispatch!: Dispatch
   private calls!: Calls
@@ -168,6 +171,7 @@ export class Engine implements Leading {
         news: (messages) => deps.news(messages),
         queued: () => this.woken(),
         asked: (...question) => resends.asked(...question),
+        reupload: () => undefined,
         stranger: (address) => this.quietly(profiles.meet(address))
       },
       groups
@@ -184,6 +188,9 @@ export class Engine implements Leading {
     )
     this.groupMarks = new GroupMarks(db, me, connection)
     this.outbox = new Outbox(db, me, keyBuffer, connection, stanzas, settlement, this.groupMarks, now)
+    this.uploads = new Uploads(db, me, connection, new MediaOrigin(originOf(deps.url)), settlement, () =>
+      this.woken()
+    )
     const groupMessages = new GroupMessages(db, groups, groupKeys, this.outbox, settlement)
     this.crypto = crypto
     this.history = history
@@ -217,6 +224,7 @@ export class Engine implements Leading {
     this.connection.stop()
     this.outbox.reset()
     this.groupMarks.stop()
+    this.uploads.stop()
     clearTimeout(this.clockless)
     this.expiry.stop()
     this.history.stop()
@@ -229,6 +237,7 @@ export class Engine implements Leading {
     if (this.stopped) return
     if (!this.connection.online) this.connection.nudge()
     this.quietly(this.outbox.wake())
+    this.quietly(this.uploads.wake())
     this.quietly(this.settings.flush())
     this.quietly(this.session.settleContested())
     this.quietly(this.expiry.run())

@@ -18,6 +18,7 @@ import { requeue } from './failed'
 import { sendEdit } from './message-changes'
 import type { Queueing } from './queueing'
 import type { Timers } from './timers'
+import { queueUploads } from './uploads'
 
 /** A text that waits for the next transaction. */
 interface Storing {
@@ -110,7 +111,7 @@ export class Entering {
   }
 
   private async sendWithin(work: Work, entered: Entered): Promise<void> {
-    const { id, chat: address, text, forwarded, unstyled, draft, mentions, poll } = entered
+    const { id, chat: address, text, forwarded, unstyled, draft, mentions, poll, media, claim } = entered
     const reply = entered.reply && (await this.quotable(work, address, entered.reply))
     const key = messageKey(address, this.on.me, true, id)
     if ((await work.message(key)) || (await work.isSeen(key))) return
@@ -122,9 +123,12 @@ export class Entering {
       ...(forwarded && { forwarded }),
       ...(unstyled && { unstyled }),
       ...(mentions?.length && { mentions }),
-      ...(poll && { poll })
+      ...(poll && { poll }),
+      ...(media && { media })
     }
-    const what = { type: 'message' as const, text, ...content, ...(timer > 0 && { expires: timer }) }
+    if (media) await queueUploads(work.db, media, claim)
+    const expires = timer > 0 && { expires: timer }
+    const what = { type: 'message' as const, text, ...content, ...(claim && { claim }), ...expires }
     const seq = await this.on.queue(address, id, what)
     const at = Math.max(this.on.now(), chat.at)
     await addMessage(work, this.on.me, {
@@ -134,6 +138,7 @@ export class Entering {
       ...content,
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
+    if (media && text) await this.on.tell(work, address, { type: 'caption', of: id, text })
     if (draft === undefined || draft === chat.draft) await this.draftWithin(work, address, '')
   }
 

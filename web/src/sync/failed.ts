@@ -7,6 +7,7 @@ import type { Address, Failure, Message, Moment, SentChange } from '../local/typ
 import type { Work } from '../local/work'
 import { sendEdit, sendPin, sendReaction, sendRetraction } from './message-changes'
 import { Queueing } from './queueing'
+import { queueUploads } from './uploads'
 
 /** Queues all that failed in a chat for one of these reasons, in order. True: there was something. */
 export async function requeueFailed(
@@ -35,7 +36,7 @@ export async function requeueFailed(
 
 /** Queues a message again that was not sent. The caller has to update the last message of the chat. */
 export async function requeue(work: Work, message: Message, now: Moment): Promise<void> {
-  const { text, reply, forwarded, unstyled, expires, chat, id, mentions, poll } = message
+  const { text, reply, forwarded, unstyled, expires, chat, id, mentions, poll, media } = message
   const { outgoing } = work.db
   await outgoing
     .where('id')
@@ -50,8 +51,10 @@ export async function requeue(work: Work, message: Message, now: Moment): Promis
     ...(unstyled && { unstyled }),
     ...(mentions && { mentions }),
     ...(poll && { poll }),
+    ...(media && { media }),
     ...(timer > 0 && { expires: timer })
   }
+  if (media) await queueUploads(work.db, media)
   const seq = await outgoing.add({ to: chat, id, what: { type: 'message', text, ...content }, tries: 0 })
   const again: Message = {
     ...message,

@@ -41,7 +41,7 @@ export class GroupStanzas {
     if (text === undefined && extra === undefined)
       return [madeForGroup(to, id, what, undefined, group.number, nick)]
     if (group.plain) {
-      if (what.type !== 'message' && what.type !== 'reaction') {
+      if (what.type !== 'message' && what.type !== 'reaction' && what.type !== 'caption') {
         await this.settlement.failed(one, 'no-device')
         return []
       }

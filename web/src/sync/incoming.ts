@@ -28,6 +28,8 @@ export interface IncomingEvents {
   queued(): void
   /** Somebody's device asks for a message of the user again. */
   asked(from: Address, device: number, id: string, trusted: boolean, group?: Address): Promise<unknown>
+  /** Somebody asks for a file of the user's message that is missing at the server. */
+  reupload(from: Address, id: string, url: string): void
   /** Somebody unknown has written. */
   stranger(address: Address): void
 }
@@ -56,6 +58,7 @@ export class Incoming {
     const news: Message[] = []
     const strangers = new Set<Address>()
     const written = new Set<Address>()
+    const reuploads: [Address, string, string][] = []
     const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(
         this.db,
@@ -63,7 +66,8 @@ export class Incoming {
         work,
         this.events.now(),
         this.events.expiryTime(),
-        this.groups
+        this.groups,
+        { reupload: (...asked) => reuploads.push(asked) }
       )
       work.markAbsent(absent)
       await work.fetch([...new Set(all.flatMap((incoming) => this.referencedKeys(incoming)))])
@@ -90,6 +94,7 @@ export class Incoming {
         await this.events.asked(incoming.from, opened.device, incoming.resend, opened.trusted, group)
       }
     }
+    for (const asked of reuploads) this.events.reupload(...asked)
     for (const address of written) this.crypto.retryRequests(address)
     for (const address of strangers) this.events.stranger(address)
     void this.groups.refresh()

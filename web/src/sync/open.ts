@@ -11,6 +11,8 @@ import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
 import { ChatActions } from './chat-actions'
 import { Entering } from './entering'
+import { MediaOrigin, originOf } from '../media/origin'
+import { MediaActions } from './media-actions'
 import { MessageActions } from './message-actions'
 import { Queueing } from './queueing'
 import { Timers } from './timers'
@@ -161,6 +163,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const send = (chat: Address, text: string, options: SendOptions = {}) =>
     entering.enter(chat, text, options).stored
   const messageActions = new MessageActions(queueing, send)
+  const mediaActions = new MediaActions(queueing, new MediaOrigin(originOf(deps.url)), send)
   const chatActions = new ChatActions(queueing)
   await entering.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
@@ -175,6 +178,9 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     enter: (chat, text, options) => entering.enter(chat, text, options),
     send,
     edit: (key, text) => entering.enter(key.slice(0, key.indexOf(' ')), text, { edits: key }).stored,
+    sendMedia: (chat, items, options) => mediaActions.sendMedia(chat, items, options),
+    stopUpload: (key) => mediaActions.stopUpload(key),
+    file: (key, options) => mediaActions.file(key, options),
     react: (key, emojis) => messageActions.react(key, emojis),
     deleteForEveryone: (key) => messageActions.deleteForEveryone(key),
     deleteForMe: (keys) => messageActions.deleteForMe(keys),

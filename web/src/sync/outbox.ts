@@ -12,6 +12,7 @@ import type { OutgoingXml } from '../xmpp/xml'
 import type { GroupMarks } from './group-marks'
 import type { OutgoingStanzas } from './outgoing-stanzas'
 import type { Settlement } from './settlement'
+import { isHeld } from './uploads'
 
 const FIRST_WAIT_MS = 2000
 const LONGEST_WAIT_MS = 300_000
@@ -84,6 +85,9 @@ export class Outbox {
         let number = await this.underWay(to, lane.sent)
         let held = false
         for (const row of rows) {
+          // Its file is being uploaded; `wake` is called when it is
+          held = !row.made && isHeld(row)
+          if (held) break
           try {
             const before = row.made?.map((xml) => ({ xml }))
             const stanzas = before ?? (await this.stanzas.prepare(row))

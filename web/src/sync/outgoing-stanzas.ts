@@ -13,6 +13,7 @@ import {
   UNENCRYPTED,
   type Cover
 } from '../xmpp/composed'
+import { extraIn } from '../xmpp/group-composed'
 import type { Wire } from '../xmpp/wire'
 import type { OutgoingXml } from '../xmpp/xml'
 import type { GroupStanzas } from './group-stanzas'
@@ -54,9 +55,10 @@ export class OutgoingStanzas {
         return [made(to, id, what, { sender, iv, keys })]
       }
       const secret = plaintextOf(what)
+      const extra = extraOf(what)
       let cover: Cover | undefined
-      if (secret !== undefined) {
-        cover = await this.crypto.encrypt([to], secret)
+      if (secret !== undefined || extra !== undefined) {
+        cover = await this.crypto.encrypt([to], secret ?? '', extra)
         await this.keyless.appeared(to)
       }
       return [await this.stanza(to, id, what, cover)]
@@ -78,7 +80,7 @@ export class OutgoingStanzas {
       const decision = await this.keyless.decide(to)
       if (
         decision === 'unencrypted' &&
-        (what.type === 'pin' || what.type === 'vote' || what.type === 'close')
+        (what.type === 'pin' || what.type === 'vote' || what.type === 'close' || what.type === 'note')
       ) {
         // Other apps would not understand it, so there is no unencrypted form
         await this.settlement.failed(one, 'no-device')
@@ -119,6 +121,12 @@ export class OutgoingStanzas {
       await this.settlement.failed(one)
       return []
     }
-    return [resentMessage(to, id, of, content, await this.crypto.encryptFor(to, device, secret))]
+    const envelope = await this.crypto.encryptFor(to, device, secret, extraOf(content))
+    return [resentMessage(to, id, of, content, envelope)]
   }
+}
+
+/** What is sealed in messages to one person: pins have an older form. */
+function extraOf(what: Single): string | undefined {
+  return what.type === 'pin' ? undefined : extraIn(what)
 }

@@ -5,6 +5,7 @@ import { messageKey, orderAt } from '../local/order'
 import type { Address, Change, Message, Moment, OutgoingContent } from '../local/types'
 import { neverLeft } from '../local/unsent'
 import { Work } from '../local/work'
+import { dropUploads } from './uploads'
 
 export class Queueing {
   /** `now`: the server's time as far as it is known; `woken` is called when something waits to be sent. */
@@ -84,6 +85,7 @@ export class Queueing {
       .equals(chat)
       .filter((one) => one.id === id || (unsent && isAbout(one.what, id)))
       .delete()
+    if (message.media) await dropUploads(this.db, message.media)
   }
 
   /** Notes that data shared by the user's devices were changed, so that they are published (`settings.ts`). */

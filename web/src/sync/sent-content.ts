@@ -45,7 +45,8 @@ async function mayHave(db: Database, me: Address, to: Address, message: Message)
   return member !== undefined && !member.invited && member.since <= message.at
 }
 
-function contentOf({ text, reply, forwarded, unstyled, expires, at, mentions, poll }: Message): Single {
+function contentOf(message: Message): Single {
+  const { text, reply, forwarded, unstyled, expires, at, mentions, poll, media } = message
   return {
     type: 'message',
     text,
@@ -54,6 +55,7 @@ function contentOf({ text, reply, forwarded, unstyled, expires, at, mentions, po
     ...(unstyled && { unstyled }),
     ...(mentions && { mentions }),
     ...(poll && { poll }),
+    ...(media && { media }),
     ...(expires !== undefined && { expires: Math.max(1, Math.ceil((expires - at) / 1000)) })
   }
 }

@@ -2,9 +2,11 @@
 import type { Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
 import { isServer } from '../local/address'
+import { fromAesgcm } from '../local/aesgcm'
 import { placeChange } from '../local/changes'
 import { updateChat } from '../local/chats'
 import type { Database } from '../local/database'
+import type { Described } from '../local/descriptor'
 import { addMessage, settle } from '../local/messages'
 import { isWaiting, messageKey } from '../local/order'
 import type { Address, Message, Moment } from '../local/types'
@@ -16,8 +18,15 @@ import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
 import { countMention, extraActs, moderate, notice } from './group-storing'
 import type { Groups } from './groups'
 import { endKeyless } from './keyless'
+import { type AsideEvents, takeAside } from './media-notes'
 import { Receipts } from './receipts'
 import { orderOfEntry, References } from './references'
+
+/** What a message of another app carries: an encrypted file that its text names, or one that is not encrypted. */
+function carried({ media, envelope }: ReceivedMessage, text: string | undefined): Described | undefined {
+  const found = (text !== undefined && fromAesgcm(text)) || (envelope ? undefined : media)
+  return found && { media: found, caption: '' }
+}
 
 /** The name of a fact: a message of a group that can't be read and has no row, such as a reaction. */
 function brokenFact(from: Address, id: string): string {
@@ -36,7 +45,8 @@ export class Storing {
     private readonly work: Work,
     private readonly now: Moment,
     private readonly expiryTime: Moment,
-    private readonly groups: Pick<Groups, 'told'>
+    private readonly groups: Pick<Groups, 'told'>,
+    private readonly events: AsideEvents
   ) {
     this.receipts = new Receipts(db, me, work)
     this.references = new References(me, work, this.receipts, (message) => this.add(message), now, expiryTime)
@@ -97,6 +107,10 @@ export class Storing {
     const text = opened?.type === 'text' ? opened.text : incoming.text
     const encrypted = opened?.type === 'text' && opened.trusted
     const extra = opened?.type === 'text' && opened.trusted ? extraOf(opened.extra) : {}
+    if (!known && (await takeAside(this.work, this.me, incoming, extra, this.events))) {
+      this.work.setSeen(key, incoming.archive)
+      return undefined
+    }
     if (incoming.group && !known) {
       const done = await extraActs(this.work, this.me, incoming, extra, this.now, (one) => this.add(one))
       if (done) {
@@ -186,12 +200,15 @@ export class Storing {
     }
     if (incoming.method !== undefined)
       return this.add({ ...base, kind: 'unreadable', method: incoming.method })
-    if (text === undefined || isBlank(text)) {
+    const described = extra.media ?? carried(incoming, text)
+    if (text === undefined || (isBlank(text) && !described)) {
       if (setting) await this.timer(base, timer)
       return undefined
     }
     if (timer > 0 && at + timer * 1000 <= this.expiryTime) return undefined
-    const { text: rest, quote } = answerIn(incoming, text)
+    const { text: rest, quote } = described
+      ? { text: described.caption, quote: '' }
+      : answerIn(incoming, text)
     const reply = await this.references.quote(incoming, chat, quote)
     const added = await this.add({
       ...base,
@@ -200,6 +217,7 @@ export class Storing {
       ...(incoming.forwarded && { forwarded: true }),
       ...(incoming.group && extra.mentions && { mentions: extra.mentions }),
       ...(incoming.group && extra.poll && { poll: extra.poll }),
+      ...(described && { media: described.media }),
       ...(incoming.announcement && isServer(incoming.from, this.me) && { announcement: true }),
       ...(incoming.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })

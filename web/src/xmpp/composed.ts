@@ -2,7 +2,8 @@
 import { base64 } from '@scure/base'
 import type { Envelope } from '../crypto/crypto'
 import type { Address, OutgoingContent, Reply } from '../local/types'
-import { encrypted } from './encrypted'
+import { extraOf, encrypted } from './encrypted'
+import { bodyOfMedia, inClearOf } from './media'
 import { NS } from './ns'
 import { quotation } from './quotation'
 import { written } from './sealed'
@@ -21,7 +22,8 @@ export type Single = Exclude<OutgoingContent, { type: 'marker' }>
 
 /** The text to encrypt for an outbox entry; undefined: there is none. */
 export function plaintextOf(what: OutgoingContent): string | undefined {
-  if (what.type === 'message') return quotation(what.reply) + what.text
+  if (what.type === 'message') return what.media ? bodyOfMedia(what.media) : quotation(what.reply) + what.text
+  if (what.type === 'caption') return what.text
   if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
   if (what.type === 'pin') return written(what)
   if (what.type === 'vote' || what.type === 'close') return what.text
@@ -103,7 +105,7 @@ export function contentOf(what: Single, clear = false): OutgoingXml[] {
   switch (what.type) {
     case 'message':
       return [
-        ...(what.reply ? repliesTo(what.reply) : []),
+        ...(what.reply ? repliesTo(what.reply, what.media !== undefined) : []),
         ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })]),
         ...(what.forwarded ? [el('forwarded', { xmlns: NS.kithForwarded })] : []),
         ...(what.unstyled ? [el('unstyled', { xmlns: NS.styling })] : []),
@@ -128,25 +130,31 @@ export function contentOf(what: Single, clear = false): OutgoingXml[] {
       return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
     case 'resend':
       return [el('resend', { xmlns: NS.kithResend, id: what.of, group: what.group })]
+    case 'caption':
+      return [el('active', { xmlns: NS.states })]
     case 'vote':
     case 'close':
+    case 'note':
     case 'pin':
     case 'resent':
       return []
   }
 }
 
-function repliesTo(reply: Reply): OutgoingXml[] {
+/** `bare`: the body has no quotation, since other apps show a file only if the body has nothing else. */
+function repliesTo(reply: Reply, bare: boolean): OutgoingXml[] {
+  const element = el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from })
+  if (bare) return [element]
   const length = [...quotation(reply)].length
-  return [
-    el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from }),
-    el('fallback', { xmlns: NS.fallback, for: NS.reply }, el('body', { start: '0', end: String(length) }))
-  ]
+  const quoted = el('body', { start: '0', end: String(length) })
+  return [element, el('fallback', { xmlns: NS.fallback, for: NS.reply }, quoted)]
 }
 
 /** The body of an unencrypted message. A reaction has none, since its own element says everything (XEP-0444). */
 export function inClear(what: Single): OutgoingXml[] {
-  return what.type === 'message' ? [el('body', {}, plaintextOf(what) ?? '')] : []
+  if (what.type !== 'message' && what.type !== 'caption') return []
+  const body = el('body', {}, plaintextOf(what) ?? '')
+  return what.type === 'message' && what.media ? [body, ...inClearOf(what.media)] : [body]
 }
 
 export function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
@@ -156,8 +164,15 @@ export function wrapped(what: Single, envelope: Envelope | undefined): OutgoingX
     const { payload, ...keys } = envelope
     return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, base64.encode(payload))]
   }
+  const extra = extraOf(envelope)
+  if (what.type === 'note') return [encrypted(withoutText(envelope)), ...(extra ? [extra] : [])]
   const element = encrypted(envelope)
-  if (!envelope.payload) return [element]
+  if (!envelope.payload) return [element, ...(extra ? [extra] : [])]
   const hint = el('encryption', { xmlns: NS.encryption, namespace: NS.omemo, name: 'OMEMO' })
-  return [el('body', {}, FALLBACK), element, hint]
+  return [el('body', {}, FALLBACK), element, ...(extra ? [extra] : []), hint]
+}
+
+/** Other apps ignore keys without a text. */
+export function withoutText({ sender, iv, keys, extra }: Envelope): Envelope {
+  return { sender, iv, keys, ...(extra && { extra }) }
 }

@@ -1,8 +1,8 @@
-/** Builds the stanzas of messages to groups, and what is sealed in them (docs/protocol.md, Groups). */
+/** Builds the stanzas of messages to groups, and what is sealed in messages (docs/protocol.md, Groups; docs/media.md). */
 import type { Envelope } from '../crypto/crypto'
+import { mediaWritten } from '../local/descriptor'
 import type { Address, Mention, OutgoingContent } from '../local/types'
-import { type Cover, contentOf, inClear, type Single, UNENCRYPTED, wrapped } from './composed'
-import { extraOf } from './encrypted'
+import { type Cover, contentOf, inClear, type Single, UNENCRYPTED, withoutText, wrapped } from './composed'
 import { NS } from './ns'
 import { el, type OutgoingXml } from './xml'
 
@@ -10,11 +10,16 @@ import { el, type OutgoingXml } from './xml'
 export function extraIn(what: OutgoingContent): string | undefined {
   switch (what.type) {
     case 'message':
-      if (!what.mentions?.length && !what.poll) return undefined
+      if (!what.mentions?.length && !what.poll && !what.media) return undefined
       return JSON.stringify({
         ...(what.mentions?.length && { mentions: what.mentions.map(mentionOf) }),
-        ...(what.poll && { poll: what.poll })
+        ...(what.poll && { poll: what.poll }),
+        ...(what.media && { media: mediaWritten(what.media, what.text) })
       })
+    case 'caption':
+      return JSON.stringify({ caption: what.of })
+    case 'note':
+      return JSON.stringify(what.note)
     case 'vote':
       return JSON.stringify({ vote: { of: what.of, options: what.options } })
     case 'close':
@@ -95,12 +100,5 @@ export function groupChatState(to: Address, on: boolean): OutgoingXml {
 
 function covered(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
   if (!envelope) return []
-  const extra = extraOf(envelope)
-  // Other apps ignore keys without a text
-  const cover = what.type === 'pin' ? withoutText(envelope) : envelope
-  return [...wrapped(what, cover), ...(extra ? [extra] : [])]
-}
-
-function withoutText({ sender, iv, keys }: Envelope): Envelope {
-  return { sender, iv, keys }
+  return wrapped(what, what.type === 'pin' ? withoutText(envelope) : envelope)
 }

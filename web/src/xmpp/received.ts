@@ -2,11 +2,13 @@
 import type { Envelope } from '../crypto/crypto'
 import { isGroup } from '../local/address'
 import { secondsOf } from '../local/timer'
+import type { Media } from '../local/media'
 import type { Address, Failure, GroupChange, Moment } from '../local/types'
 import { bodyOf } from './body'
 import { envelopeOf, sealedIn } from './encrypted'
 import { authorOf, changeIn } from './groups'
 import { bare } from './jid'
+import { plainMedia } from './media'
 import { NS } from './ns'
 import { quoted } from './quotation'
 import { unreadableMethod } from './unreadable'
@@ -36,6 +38,8 @@ export interface ReceivedMessage {
   error: Extract<Failure, 'refused' | 'unreachable'> | undefined
   /** The unencrypted text. */
   text: string | undefined
+  /** A file that is not encrypted; the text is its address. */
+  media: Media | undefined
   envelope: Envelope | undefined
   /** It is encrypted with this method, which the app doesn't have (`unreadable.ts`). Its body is not a text then. */
   method: string | undefined
@@ -107,6 +111,8 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     error: type === 'error' ? failureOf(child(message, NS.client, 'error')) : undefined,
     // The body of a retraction is for apps that know none (XEP-0424 §3.1)
     text: envelope || method !== undefined || retracts || !body ? undefined : textOf(body),
+    media:
+      envelope || method !== undefined || retracts || !body ? undefined : plainMedia(message, textOf(body)),
     method,
     envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
     sealed: sealed !== undefined,

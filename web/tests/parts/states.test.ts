@@ -110,6 +110,10 @@ describe('a message says how far it has come', () => {
     distrusted: ['trust none', true, false, 'Try again'],
     refused: ['Not delivered', false, false, 'Try again'],
     unreachable: ['server can’t be reached', false, false, 'Try again'],
+    stopped: ['stopped', false, false, 'Upload'],
+    'too-large': ['larger than', false, false, 'Try again'],
+    quota: ['is full', false, false, 'Try again'],
+    'no-file': ['no longer on this device', false, false, 'Try again'],
     unknown: ['', false, false, t('message.retry')]
   }
   test.each(Object.entries(reasons))('and why not: %s', (name, [reason, compare, anyway, again]) => {

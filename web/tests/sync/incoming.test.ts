@@ -28,6 +28,7 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
       news: () => undefined,
       queued: () => undefined,
       asked: async () => undefined,
+      reupload: () => undefined,
       stranger: () => undefined
     },
     NO_GROUPS

@@ -31,6 +31,7 @@ export class Reader {
       news: (messages) => void this.news.push(...messages),
       queued: () => undefined,
       asked: async () => undefined,
+      reupload: () => undefined,
       stranger: () => undefined
     },
     NO_GROUPS

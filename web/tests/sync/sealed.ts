@@ -45,12 +45,12 @@ export class Sealed implements Crypto {
     // Asked for each time
   }
 
-  async encrypt(readers: readonly Address[], text: string): Promise<Envelope> {
+  async encrypt(readers: readonly Address[], text: string, extra?: string): Promise<Envelope> {
     const theirs = (await Promise.all(readers.map((one) => this.network.devices(one)))).flat()
     if (!theirs.length) throw new NobodyCanRead()
     await Promise.all(readers.map((one) => this.published(one)))
     const mine = readers.includes(this.me) ? [] : await this.network.devices(this.me)
-    return this.seal([...theirs, ...mine], text)
+    return { ...(await this.seal([...theirs, ...mine], text)), ...sealedExtra(extra) }
   }
 
   async encryptForAll(

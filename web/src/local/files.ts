@@ -1,0 +1,83 @@
+/**
+ * Files on this device, by the id that `fileOf` gives them. When they take more than the limit, those that were not shown
+ * for the longest time are removed; they can be downloaded again.
+ */
+import type { Database } from './database'
+import { fileOf, lacksUpload } from './media'
+import type { Message, Moment, StoredFile } from './types'
+
+/** A fact: how many bytes files may take; 0: the default. */
+export const FILES_LIMIT = 'files.limit'
+const DEFAULT_LIMIT = 2 * 1024 ** 3
+/** Of the space that the browser gives the app. */
+const SHARE = 0.5
+
+/** Stores a file. `pending`: it is not uploaded yet, so it must not be removed. */
+export async function storeFile(
+  db: Database,
+  id: string,
+  data: Blob,
+  now: Moment,
+  pending = false
+): Promise<void> {
+  const row: StoredFile = { id, size: data.size, used: now, ...(pending && { pending: 1 as const }) }
+  await db.transaction('rw', db.files, db.blobs, async () => {
+    await db.blobs.put({ id, data })
+    await db.files.put(row)
+  })
+  await makeRoom(db, id)
+}
+
+/** Undefined: it is not on this device. */
+export async function fileData(db: Database, id: string, now: Moment): Promise<Blob | undefined> {
+  const row = await db.blobs.get(id)
+  if (row) await db.files.update(id, { used: now })
+  return row?.data
+}
+
+export async function removeFiles(db: Database, ids: string[]): Promise<void> {
+  await db.transaction('rw', db.files, db.blobs, async () => {
+    await db.files.bulkDelete(ids)
+    await db.blobs.bulkDelete(ids)
+  })
+}
+
+/** The file is uploaded, so it may be removed when space is needed. */
+export async function fileUploaded(db: Database, id: string): Promise<void> {
+  await db.files
+    .where('id')
+    .equals(id)
+    .modify((row) => {
+      delete row.pending
+    })
+}
+
+async function makeRoom(db: Database, fresh: string): Promise<void> {
+  const most = await limit(db)
+  let total = 0
+  await db.files.each(({ size }) => {
+    total += size
+  })
+  if (total <= most) return
+  const removed: string[] = []
+  for (const { id, size, pending } of await db.files.orderBy('used').toArray()) {
+    if (total <= most) break
+    if (pending || id === fresh) continue
+    total -= size
+    removed.push(id)
+  }
+  if (removed.length) await removeFiles(db, removed)
+}
+
+async function limit(db: Database): Promise<number> {
+  const chosen = await db.fact<number>(FILES_LIMIT)
+  if (chosen) return chosen
+  const storage = globalThis.navigator?.storage as StorageManager | undefined
+  const quota = (await storage?.estimate().catch(() => undefined))?.quota
+  return quota === undefined ? DEFAULT_LIMIT : Math.min(DEFAULT_LIMIT, quota * SHARE)
+}
+
+/** Whether the message still waits for the server to have its file. */
+export function waitsForUpload({ mine, media }: Message): boolean {
+  return mine && media !== undefined && lacksUpload(media) && fileOf(media) !== undefined
+}

@@ -1,0 +1,103 @@
+/** Actions of the user on media: sending files, stopping, and loading them. */
+import { fileData, storeFile } from '../local/files'
+import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
+import { isGroup } from '../local/address'
+import type { Address } from '../local/types'
+import { newSecret } from '../media/cipher'
+import { download, DownloadFailed } from '../media/download'
+import type { MediaOrigin } from '../media/origin'
+import { inWorker } from '../media/worker'
+import { NotHere, type LoadOptions, type MediaItem, type SendOptions } from './app'
+import type { Queueing } from './queueing'
+import { stopUploads } from './uploads'
+
+/** Bytes of a file of another app, whose size nobody has said. */
+const LARGEST_UNKNOWN = LARGEST_WHOLE
+
+export class MediaActions {
+  constructor(
+    private readonly on: Queueing,
+    private readonly origin: MediaOrigin,
+    private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>
+  ) {}
+
+  async sendMedia(
+    chat: Address,
+    items: MediaItem[],
+    options: Pick<SendOptions, 'reply'> = {}
+  ): Promise<void> {
+    const plain = await this.isPlain(chat)
+    const ready: { media: Media; caption: string }[] = []
+    for (const { media, caption = '', data } of items) {
+      const stored = data ? await this.store(media, data, plain) : media
+      ready.push({ media: stored, caption })
+    }
+    // One transaction for all, in order
+    await Promise.all(
+      ready.map(({ media, caption }, at) => this.send(chat, caption, { media, ...(at ? {} : options) }))
+    )
+  }
+
+  async stopUpload(key: string): Promise<void> {
+    await this.on.about(key, async (message, work) => {
+      const { id, chat, media } = message
+      if (!message.mine || message.progress !== 'waiting' || !media) return
+      const rows = await this.on.db.outgoing.where('id').equals(id).toArray()
+      const row = rows.find((one) => one.to === chat && !one.made)
+      if (row?.seq === undefined) return
+      await this.on.db.outgoing.delete(row.seq)
+      await stopUploads(this.on.db, media)
+      work.setMessage({ ...message, progress: 'failed', failure: 'stopped' })
+    })
+  }
+
+  async file(key: string, options: LoadOptions = {}): Promise<Blob> {
+    const message = await this.on.db.messages.get(key)
+    const id = message?.media && fileOf(message.media)
+    if (!message?.media || id === undefined) throw new NotHere()
+    const here = await fileData(this.on.db, id, this.on.now())
+    if (here) return here
+    if (options.here) throw new NotHere()
+    const data = await this.fetch(message.media, options)
+    await storeFile(this.on.db, id, data, this.on.now())
+    return data
+  }
+
+  /** Nothing that could not be authenticated is returned, let alone stored. */
+  private async fetch(media: Media, { signal, progress }: LoadOptions): Promise<Blob> {
+    const { url, key, iv, digest, size, type = '', plain } = media
+    if (url === undefined) throw new DownloadFailed('gone')
+    const { url: address } = await this.origin.local(url)
+    const added = plain ? 0 : TAG
+    const options = {
+      most: size === undefined ? LARGEST_UNKNOWN + TAG : size + added,
+      exactly: size === undefined ? undefined : size + added,
+      ...(signal && { signal }),
+      ...(progress && { progress })
+    }
+    const data = await download(address, options)
+    if (plain || key === undefined || iv === undefined) {
+      if (digest !== undefined && (await inWorker({ do: 'digest', data })) !== digest)
+        throw new DownloadFailed('refused')
+      return data.slice(0, data.size, type)
+    }
+    return inWorker({ do: 'decrypt', data, key, iv, digest, type })
+  }
+
+  /** Stores a file to be uploaded, and completes its description. */
+  private async store(media: Media, data: Blob, plain: boolean): Promise<Media> {
+    const digest = data.size <= LARGEST_WHOLE ? await inWorker({ do: 'digest', data }) : undefined
+    const described = { ...media, size: data.size, ...(digest !== undefined && { digest }) }
+    const complete: Media = plain
+      ? { ...described, plain: true, file: `plain ${crypto.randomUUID()}` }
+      : { ...described, ...newSecret() }
+    await storeFile(this.on.db, fileOf(complete) ?? '', data, this.on.now(), true)
+    return complete
+  }
+
+  /** Whether messages to this chat are not encrypted. */
+  private async isPlain(chat: Address): Promise<boolean> {
+    if (isGroup(chat, this.on.me)) return (await this.on.db.groups.get(chat))?.plain === true
+    return (await this.on.db.chats.get(chat))?.keyless?.agreed === true
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What messages say about media of other messages, within one transaction: captions for other apps, which are left out
+ * here, and notes between Kith's apps (docs/media.md).
+ */
+import { fileOf } from '../local/media'
+import type { Extra } from '../local/mentions'
+import type { Address, Message } from '../local/types'
+import type { Work } from '../local/work'
+import type { ReceivedMessage } from '../xmpp/received'
+
+export interface AsideEvents {
+  /** As in `IncomingEvents`. */
+  reupload(from: Address, id: string, url: string): void
+}
+
+/** Whether the message is nothing to show. Only what a trusted device has encrypted counts. */
+export async function takeAside(
+  work: Work,
+  me: Address,
+  incoming: ReceivedMessage,
+  { caption, note }: Extra,
+  events: AsideEvents
+): Promise<boolean> {
+  const { chat, from } = incoming
+  if (caption !== undefined) {
+    // Without the file, at least its caption is shown
+    return (await messagesWith(work, caption)).some(
+      (one) => one.chat === chat && one.from === from && !!one.media
+    )
+  }
+  if (!note) return false
+  if ('heard' in note) {
+    for (const one of await messagesWith(work, note.heard))
+      if (one.chat === chat && one.media?.kind === 'voice' && (one.mine || incoming.mine)) heard(work, one)
+  } else if ('reupload' in note) {
+    events.reupload(from, note.reupload.id, note.reupload.url)
+  } else {
+    const { id, url, at } = note.reuploaded
+    for (const one of await messagesWith(work, id)) {
+      // Who has sent the file, from whatever chat they answer; or another device of the user
+      if (one.media?.url !== url || (one.from !== from && from !== me)) continue
+      const file = fileOf(one.media)
+      work.setMessage({ ...one, media: { ...one.media, url: at, ...(file !== undefined && { file }) } })
+    }
+  }
+  return true
+}
+
+function heard(work: Work, message: Message): void {
+  if (message.media && !message.media.opened)
+    work.setMessage({ ...message, media: { ...message.media, opened: true } })
+}
+
+async function messagesWith(work: Work, id: string): Promise<Message[]> {
+  await work.flush()
+  const found = await work.db.messages.where('id').equals(id).toArray()
+  const all = await Promise.all(found.map(({ key }) => work.message(key)))
+  return all.filter((one) => one !== undefined)
+}

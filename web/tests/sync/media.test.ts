@@ -1,0 +1,187 @@
+/** Files in messages, over the whole sync layer, with a media server that can be away. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { fileOf, type Media } from '../../src/local/media'
+import { el, type Xml } from '../../src/xmpp/xml'
+import { attribute, first } from '../../src/xmpp/xml'
+import { NS } from '../../src/xmpp/ns'
+import { MediaServer } from '../media/server'
+import { type Device, device, until } from './people'
+import { World } from './world'
+
+const server = new MediaServer()
+beforeAll(() => server.start())
+afterAll(() => server.stop())
+
+const PICTURE: Media = { kind: 'picture', type: 'image/jpeg', name: 'sea.jpg', width: 400, height: 300 }
+
+class MediaWorld extends World {
+  slots = 0
+  claims: string[] = []
+  refuses: string | undefined
+
+  override request(...[session, iq]: Parameters<World['request']>): void {
+    const payload = first(iq) as Xml
+    if (payload.namespace !== NS.upload && payload.namespace !== NS.kithMedia) {
+      super.request(session, iq)
+      return
+    }
+    const head = { xmlns: NS.client, id: attribute(iq, 'id'), from: attribute(iq, 'to'), to: session.jid }
+    if (this.refuses) {
+      const error = el('error', { type: 'modify' }, el(this.refuses, { xmlns: NS.stanzas }))
+      this.push(session, el('iq', { ...head, type: 'error' }, error).xml)
+      return
+    }
+    this.slots += 1
+    const blob = `blob${String(this.slots)}`.padEnd(22, 'x')
+    const { put, get, url } = server.slot(blob, Number(attribute(payload, 'size')))
+    const slot = el(
+      'slot',
+      { xmlns: NS.upload },
+      el('put', { url: put }, el('header', { name: 'Authorization' }, 'Bearer t')),
+      el('get', { url: get }),
+      el('resumable', { xmlns: NS.kithMedia, url, blob })
+    )
+    this.push(session, el('iq', { ...head, type: 'result' }, slot).xml)
+  }
+}
+
+async function pair(): Promise<{ world: MediaWorld; ada: Device; ben: Device }> {
+  const world = new MediaWorld()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  for (const one of [ada, ben]) {
+    one.deps = { url: server.origin.replace('http', 'ws') }
+    await one.restart()
+    one.join()
+    await one.online()
+  }
+  return { world, ada, ben }
+}
+
+const data = (text = 'a picture') => new Blob([text], { type: 'image/jpeg' })
+const got = async (one: Device, other: Device) => (await one.with(other)).filter(({ media }) => media)
+
+describe('a file', () => {
+  beforeEach(() => {
+    server.blobs.clear()
+    server.before = () => undefined
+  })
+
+  it('arrives with its caption, once, and is opened', async () => {
+    const { ada, ben } = await pair()
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, caption: 'The sea', data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [message] = await got(ben, ada)
+    expect(message).toMatchObject({ text: 'The sea', encrypted: true, media: { ...PICTURE, size: 9 } })
+    const file = await ben.app.file(message?.key ?? '')
+    expect(await file.text()).toBe('a picture')
+    expect(file.type).toBe('image/jpeg')
+    // Now it is here, whatever becomes of the server
+    expect(await (await ben.app.file(message?.key ?? '', { here: true })).text()).toBe('a picture')
+    await ada.online()
+    // The caption that other apps get is no message of its own, here and there
+    expect(await ben.texts(ada)).toEqual(['The sea'])
+    expect(await ada.texts(ben)).toEqual(['The sea'])
+    expect((await ada.with(ben))[0]?.progress).not.toBe('waiting')
+    expect(await ada.db.uploads.count()).toBe(0)
+  })
+
+  it('that is sent offline goes out in order with the texts, after a restart', async () => {
+    const { ada, ben } = await pair()
+    ada.cut()
+    await ada.app.send(ben.address, 'before')
+    await ada.app.sendMedia(ben.address, [
+      { media: PICTURE, data: data('one') },
+      { media: PICTURE, data: data('two') }
+    ])
+    await ada.app.send(ben.address, 'after')
+    const [, first] = await ada.with(ben)
+    expect(await (await ada.app.file(first?.key ?? '')).text()).toBe('one')
+    await ada.restart()
+    ada.join()
+    await ada.online()
+    await until(async () => (await ben.with(ada)).length === 4)
+    const all = await ben.with(ada)
+    expect(all.map(({ text, media }) => text || media?.name)).toEqual([
+      'before',
+      'sea.jpg',
+      'sea.jpg',
+      'after'
+    ])
+    const files = await Promise.all(all.slice(1, 3).map(({ key }) => ben.app.file(key)))
+    expect(await Promise.all(files.map((file) => file.text()))).toEqual(['one', 'two'])
+  })
+
+  it('waits while the media server is away, and texts to others do not', async () => {
+    const { world, ada, ben } = await pair()
+    const cem = await device(world, 'cem')
+    let away = true
+    server.before = () => {
+      if (away) throw new Error('away')
+    }
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await ada.app.send(cem.address, 'quick')
+    await until(async () => (await cem.with(ada)).length === 1)
+    expect(await ben.with(ada)).toEqual([])
+    away = false
+    await until(async () => (await got(ben, ada)).length === 1)
+  })
+
+  it('that the server refuses says why, and lets later texts pass; a retry sends it', async () => {
+    const { world, ada, ben } = await pair()
+    world.refuses = 'not-acceptable'
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await ada.app.send(ben.address, 'later')
+    await until(async () => (await ben.texts(ada)).includes('later'))
+    const [failed] = await got(ada, ben)
+    expect(failed).toMatchObject({ progress: 'failed', failure: 'too-large' })
+    world.refuses = undefined
+    await ada.app.retry(failed?.key ?? '')
+    await until(async () => (await got(ben, ada)).length === 1)
+  })
+
+  it('can be stopped, and goes on later with the same slot', async () => {
+    const { world, ada, ben } = await pair()
+    let away = true
+    server.before = () => {
+      if (away) throw new Error('away')
+    }
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await until(async () => (await ada.db.uploads.toArray()).some(({ slot }) => slot))
+    const [message] = await got(ada, ben)
+    await ada.app.stopUpload(message?.key ?? '')
+    expect((await got(ada, ben))[0]).toMatchObject({ progress: 'failed', failure: 'stopped' })
+    away = false
+    await ada.app.retry(message?.key ?? '')
+    await until(async () => (await got(ben, ada)).length === 1)
+    expect(world.slots).toBe(1)
+  })
+
+  it('that was changed on the server is not shown', async () => {
+    const { ada, ben } = await pair()
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [message] = await got(ben, ada)
+    const blob = [...server.blobs.values()].at(-1)
+    blob?.data.writeUInt8(blob.data.readUInt8(3) ^ 1, 3)
+    await expect(ben.app.file(message?.key ?? '')).rejects.toThrow('not authentic')
+    expect(await ben.db.files.get(fileOf(message?.media as Media) ?? '')).toBeUndefined()
+  })
+
+  it('of another app is shown, and a plain one as not encrypted', async () => {
+    const { world, ada, ben } = await pair()
+    const key = '00'.repeat(44)
+    await ben.app.send(ada.address, `aesgcm://media.example.org/m/abc/x.png#${key}`)
+    await until(async () => (await got(ada, ben)).length === 1)
+    expect((await got(ada, ben))[0]).toMatchObject({ text: '', encrypted: true, media: { kind: 'picture' } })
+    const url = 'https://elsewhere.example/x.pdf'
+    world.give(
+      ada as never,
+      `<message xmlns='jabber:client' from='ben@example.org/x' to='${ada.address}' type='chat' id='plain'>` +
+        `<body>${url}</body><x xmlns='jabber:x:oob'><url>${url}</url></x></message>`
+    )
+    await until(async () => (await got(ada, ben)).length === 2)
+    expect((await got(ada, ben))[1]).toMatchObject({
+      ...{ encrypted: false, media: { kind: 'file', name: 'x.pdf', plain: true, url } }
+    })
+  })
+})

@@ -287,9 +287,13 @@ class History(GroupMessages):
         """A receipt (``received``) or marker (``displayed``) for a message has to be sent to the peer."""
         self._db.sql.execute("INSERT OR IGNORE INTO due VALUES (?, ?, ?)", (peer, kind, id))
 
-    def owed(self) -> list[tuple[str, str, str]]:
-        """The receipts and markers that the server has not acknowledged yet, as (peer, kind, id)."""
-        return list(self._db.sql.execute("SELECT peer, kind, id FROM due"))
+    def owed(self, after: tuple[str, str, str], limit: int) -> list[tuple[str, str, str]]:
+        """Receipts and markers that the server has not acknowledged yet, as (peer, kind, id), in this order.
+
+        ``after``: the last one that is not wanted.
+        """
+        query = "SELECT peer, kind, id FROM due WHERE (peer, kind, id) > (?, ?, ?) ORDER BY 1, 2, 3 LIMIT ?"
+        return list(self._db.sql.execute(query, (*after, limit)))
 
     def settle(self, peer: str, kind: str, id: str) -> None:
         """A receipt or marker was sent and acknowledged, or can't be sent."""

@@ -81,6 +81,11 @@ class InFlight:
         """Whether it was sent in this session."""
         return key in self._tried
 
+    @property
+    def receipts(self) -> int:
+        """How many receipts and markers are in flight."""
+        return sum(isinstance(flight.key, tuple) for flight in self._flying.values())
+
     def retry(self, key: Key) -> None:
         """Lets it be sent once more in this session."""
         self._tried.discard(key)

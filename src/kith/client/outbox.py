@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # the libraries behind these take long to import
 
 _log = logging.getLogger(__name__)
 _BATCH = 16
+#: How many receipts and markers may be on their way at once: after a long absence there are very many.
+_MAX_RECEIPTS = 256
 _T = TypeVar("_T")
 
 
@@ -166,9 +168,8 @@ class Outbox:
             self._wake.clear()
             while self._online and (batch := self._next_messages()):
                 await self._send(batch)
-            for owed in self._history.owed():
-                if self._online and self._in_flight.may_send(owed) and self._accepted(owed[0]):
-                    self._send_receipt(*owed)
+                self._send_receipts()
+            self._send_receipts()
             self._in_flight.request_acknowledgement()
             for future in self._waiting.values():
                 if not future.done() and self._in_flight.one_at_a_time:
@@ -277,6 +278,17 @@ class Outbox:
                 raise Interrupted from None
             raise NotEncrypted(f"It could not be encrypted: {error}") from error
 
+    def _send_receipts(self) -> None:
+        """Sends receipts and markers that are owed, as many as may be on their way."""
+        room = _MAX_RECEIPTS - self._in_flight.receipts
+        after = ("", "", "")
+        while self._online and room > 0 and (found := self._history.owed(after, _MAX_RECEIPTS)):
+            after = found[-1]
+            for owed in found:
+                if room > 0 and self._in_flight.may_send(owed) and self._accepted(owed[0]):
+                    self._send_receipt(*owed)
+                    room -= 1
+
     def _send_receipt(self, peer: str, kind: str, id: str) -> None:
         key = (peer, kind, id)
         own = str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(key)))
@@ -285,6 +297,7 @@ class Outbox:
             self._history.settle(*key)
             self._in_flight.stored.forget(own)
             self._commit_soon()
+            self._wake.set()  # there may be more
 
         try:
             self._in_flight.send(peer, own, stanzas.answer(kind, id), Flight(key, done, done))

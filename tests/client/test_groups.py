@@ -305,3 +305,53 @@ async def test_a_group_that_could_not_be_read_is_asked_again_later(
     monkeypatch.undo()
     ada._group_sync.wake()
     await until(lambda: ada._groups.outdated() == [])
+
+
+async def test_who_comes_in_reads_what_was_said_before_if_the_group_shows_it(people: People) -> None:
+    ada, ben, cyd = [await people.open(people.account(name)) for name in ("ada", "ben", "cyd")]
+    other = await people.open(ada.jid, device="tablet")
+    group = (await ada.make_group("Tea", [ben.jid], history=True)).jid
+    for device in (ada, other):
+        device._group_parts.newcomers._again = 0.2
+    await until(lambda: ben.groups() and other.groups())
+    first = await ada.wait_for(await ada.send(group, "frist"), State.SENT)
+    await ada.edit(first, "first")
+    (got,) = await receive(ben)
+    await got.reply("second", quote=True)
+    await receive(ada)
+    taken = await ada.wait_for(await ada.send(group, "taken back"), State.SENT)
+    await ada.delete(taken)
+    await ada.send_poll(group, "Tea or coffee?", ["Tea", "Coffee"])
+    await until(lambda: ada.queued() == 0 and len(texts(other, group)) == 4)
+    await ada.add_members(group, cyd.jid)
+    await until(lambda: len(texts(cyd, group)) == 3)
+    history = [message for message in cyd.history(group) if message.change is None]
+    assert [(one.author, one.body.partition("\n")[0]) for one in history] == [
+        *((ada.jid, "first"), (ben.jid, "second"), (ada.jid, "Tea or coffee?"))
+    ]
+    assert all((one.given_by, one.encrypted, one.trust.sound) == (ada.jid, True, True) for one in history)
+    assert history[1].reply_to is not None
+    assert history[2].poll is not None
+    assert [message.body for message in ben.history(group) if message.given_by] == []
+    await ben.send(group, "welcome")
+    assert [message.body for message in await receive(cyd)] == ["welcome"]
+    assert cyd.chat(group).unread == 1
+    # of the two devices of the admin, the one that came second has nothing left to do
+    await until(lambda: not (ada._group_parts.newcomers._owed() or other._group_parts.newcomers._owed()))
+    assert [message.body for message in cyd.history(group) if message.given_by] == [
+        message.body for message in history
+    ]
+
+
+async def test_history_that_was_interrupted_goes_on_with_the_next_session(people: People) -> None:
+    ada, cyd = [await people.open(people.account(name)) for name in ("ada", "cyd")]
+    group = (await ada.make_group("Tea", history=True)).jid
+    for number in range(3):
+        await ada.send(group, str(number), encrypted=False)
+    await until(lambda: ada.queued() == 0)
+    await ada.add_members(group, cyd.jid)
+    await until(lambda: "1" in texts(cyd, group))
+    ada._group_parts.newcomers._set_owed({group})  # as if it had ended before it said that it was done
+    await ada.close()
+    await people.open(ada.jid)
+    await until(lambda: texts(cyd, group) == ["0", "1", "2"])

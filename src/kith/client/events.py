@@ -108,6 +108,16 @@ class GroupChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryGiven(Event):
+    """An admin of a group has given us a message that was said before we came (``message.given_by``).
+
+    It is in the history, and nothing that `Client.messages` yields.
+    """
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class KeysChanged(Event):
     """A peer that we know has a new key.
 

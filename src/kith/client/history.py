@@ -28,18 +28,22 @@ class History(GroupMessages):
 
     # single messages
 
-    def add(self, draft: Draft) -> Message | None:
-        """Appends a message. Returns None if it is known already, by its origin id and text."""
+    def add(self, draft: Draft, early: bool = False) -> Message | None:
+        """Appends a message. Returns None if it is known already, by its origin id and text.
+
+        ``early``: it is before all that has arrived here, so it is neither unread nor new.
+        """
         known = self._same(draft)
         if known is not None:
             self._note_archive(known, draft.archive)
             return None
         cursor = self._db.sql.execute(
-            "INSERT INTO messages (peer, id, origin, archive, body, incoming, here, encrypted, trust,"
+            "INSERT INTO messages (row, peer, id, origin, archive, body, incoming, here, encrypted, trust,"
             " time, state, markable, error, digest, device, kind, about, reply, replaces, author, place,"
-            " extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " extra) VALUES (iif(?, (SELECT ifnull(min(min(row), 0), 0) - 1 FROM messages), NULL),"
+            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(draft.peer, draft.id, draft.origin, draft.archive, draft.body),
+                *(early, draft.peer, draft.id, draft.origin, draft.archive, draft.body),
                 *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
                 *(draft.state.value, draft.markable, draft.error, draft.digest, draft.device),
                 *(draft.kind.value, draft.about, draft.reply_to, draft.replaces),

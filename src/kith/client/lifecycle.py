@@ -119,6 +119,7 @@ class Lifecycle:
                 self._healing.run(),
                 self._group_sync.run(),
                 self._group_parts.receipts.run(),
+                self._group_parts.newcomers.run(),
             )
         ]
         for task in self._tasks:
@@ -282,6 +283,7 @@ class Lifecycle:
             self._healing.wake()
             self._group_sync.wake()
             self._group_parts.receipts.resume()
+            self._group_parts.newcomers.wake()
         self._outbox.on_link_changed(event.link is Link.ONLINE, lost=event.link is Link.RECONNECTING)
         self._publish(event)
 

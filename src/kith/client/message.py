@@ -121,7 +121,8 @@ class Message:
 
     In a group, ``peer`` is its address, and ``group`` is true. ``mentions``: who is meant by parts of the
     text. ``poll``: the question that it asks. ``change``: what happened, if it is a notice, which has no
-    text. ``receipts``: how many members have a message of ours.
+    text. ``receipts``: how many members have a message of ours. ``given_by``: the admin whose device has
+    given it to us, if it was said before we came; that it is what its author wrote is their word.
     """
 
     row: int
@@ -148,6 +149,7 @@ class Message:
     poll: Poll | None = None
     change: Change | None = None
     receipts: Receipts | None = None
+    given_by: str = ""
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str, *, quote: bool = False) -> Message:

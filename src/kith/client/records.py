@@ -69,6 +69,7 @@ class Records:
             poll=extra.poll,
             change=extra.change,
             receipts=None if row[20] is None else Receipts(*json.loads(row[20])),
+            given_by=extra.given,
             client=self._client,
         )
 

@@ -63,6 +63,16 @@ class GroupContent(MessageContent):
             leaf(stanzas.HINTS, "store"),
         ]
 
+    def given(self, message: Message, encrypted: Element, key: bytes, about: Element) -> list[Element]:
+        """The children of the stanza that gives a newcomer a message; ``about`` says whom, and which."""
+        extra = self._history.extra(message)
+        return [
+            about,
+            *self._body(message, encrypted),
+            *self._reply(message),
+            *([sealed.seal(extra, key)] if extra.sealed() else []),
+        ]
+
     def _said_of_another(self, message: Message) -> list[Element]:
         target = None if message.about is None else self._history.group_target(message.peer, message.about)
         match message.kind:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kith.client.groups.values import Affiliation, Change, MemberChange, Mention, Option, Poll
@@ -28,13 +28,18 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What a message has besides text. ``close``: the origin id of the poll that it closes."""
+    """What a message has besides text.
+
+    ``close``: the origin id of the poll that it closes. ``given``: who has given us the message, if it was
+    said before we came.
+    """
 
     mentions: tuple[Mention, ...] = ()
     poll: Poll | None = None
     vote: Vote | None = None
     close: str | None = None
     change: Change | None = None
+    given: str = ""
 
     def __bool__(self) -> bool:
         return self != Extra()
@@ -62,6 +67,8 @@ class Extra:
         found = self.sealed()
         if self.change is not None:
             found["change"] = _change_json(self.change)
+        if self.given:
+            found["given"] = self.given
         return json.dumps(found) if found else None
 
     @classmethod
@@ -69,10 +76,11 @@ class Extra:
         """What `stored` has returned."""
         found = json.loads(text)
         change = found.get("change")
-        extra = cls.unsealed(found)
-        if change is None:
-            return extra
-        return cls(extra.mentions, extra.poll, extra.vote, extra.close, _change(change))
+        return replace(
+            cls.unsealed(found),
+            change=None if change is None else _change(change),
+            given=found.get("given", ""),
+        )
 
     @classmethod
     def unsealed(cls, found: object) -> Extra:

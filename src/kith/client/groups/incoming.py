@@ -12,6 +12,7 @@ from kith.client import stanzas
 from kith.client.events import (
     Event,
     GroupChanged,
+    HistoryGiven,
     MessageChanged,
     MessageDeleted,
     MessageHealed,
@@ -21,6 +22,7 @@ from kith.client.events import (
 )
 from kith.client.groups import wire
 from kith.client.groups.extra import Extra
+from kith.client.groups.newcomers import Newcomers
 from kith.client.groups.receipts import GroupReceipts
 from kith.client.groups.records import GroupRecords
 from kith.client.groups.sync import GroupSync
@@ -43,7 +45,10 @@ class GroupIncoming:
     The group vouches for who has written a message, and for its id, which no member can forge.
     """
 
-    __slots__ = ("_history", "_outbox", "_own", "_publish", "_reader", "_receipts", "_records", "_sync")
+    __slots__ = (
+        *("_history", "_newcomers", "_outbox", "_own", "_publish", "_reader", "_receipts", "_records"),
+        "_sync",
+    )
 
     def __init__(
         self,
@@ -52,8 +57,10 @@ class GroupIncoming:
         records: GroupRecords,
         sync: GroupSync,
         receipts: GroupReceipts,
+        newcomers: Newcomers,
         outbox: Outbox,
     ) -> None:
+        self._newcomers = newcomers
         self._own = own
         self._history = history
         self._records = records
@@ -83,10 +90,15 @@ class GroupIncoming:
         elif kind == "headline":
             self._receipts.take(message, group, self._publish)
         elif kind == "groupchat":
+            if not self._records.knows(group):
+                self._sync.list_soon()  # another device of ours has made it
             now = datetime.now(UTC)
             time = min(time or now, now)
             place = stanzas.stanza_id(message, group) or archive
-            if nick:
+            given = message.find(wire.tag("history"))
+            if given is not None:
+                await self._given(message, group, given)
+            elif nick:
                 await self._said(message, group, nick, place, time, live)
             else:
                 self._told(message, group, place, time)
@@ -125,6 +137,26 @@ class GroupIncoming:
         added = self._history.add(draft)
         if added is not None:
             self._announce(added)
+
+    async def _given(self, message: Element, group: str, about: Element) -> None:
+        """An admin's device gives us what was said before we came; the group says who has written it."""
+        item = message.find(_ITEM)
+        giver = (item.get("jid", "") if item is not None else "").partition("/")[0]
+        place, time = about.get("id", ""), stanzas.parse_time(about.get("at"))
+        if not giver or len(place) != 16 or time is None or self._history.is_placed(group, place):
+            return
+        author = about.get("jid") or f"{group}/{one_line(about.get('nick', ''), NICKNAME)}"
+        time = min(time, datetime.now(UTC))
+        draft = await self._reader.read(message, group, author != self._own, time, giver)
+        if draft is None or draft.error is not None or draft.kind is not Kind.TEXT:
+            return
+        extra = Extra() if draft.extra is None else Extra.parse(draft.extra)
+        draft = replace(
+            draft, id=place, place=place, author=author, extra=replace(extra, given=giver).stored()
+        )
+        added = self._history.add(draft, early=True)
+        if added is not None:
+            self._publish(HistoryGiven(added))
 
     def _is_back(self, group: str, origin: str, place: str | None) -> bool:
         """One of the messages that this device has written comes back from the group. False if it is none."""
@@ -225,6 +257,7 @@ class GroupIncoming:
         )
         self._receipts.owe(group)
         self._outbox.members_changed(group)
+        self._newcomers.changed(group, change)
         self._sync.wake()
         self._publish(GroupChanged(group, notice))
 

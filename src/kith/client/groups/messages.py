@@ -147,6 +147,15 @@ class GroupMessages(Chats):
         )
         return found[::-1]
 
+    def said_before(self, group: str, place: str, limit: int) -> list[tuple[str, Message]]:
+        """The last texts that a group has before a place, with their ids, in order."""
+        rows = self._db.sql.execute(
+            "SELECT row, place FROM messages WHERE peer = ? AND kind = 'text' AND NOT deleted"
+            " AND error IS NULL AND place < ? AND length(place) = 16 ORDER BY place DESC LIMIT ?",
+            (group, place, limit),
+        ).fetchall()
+        return [(str(id), self.get(row)) for row, id in reversed(rows)]
+
     # polls
 
     def votes(self, group: str, poll: str) -> list[tuple[str, tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from kith.client.events import Event
 from kith.client.groups.content import GroupContent
 from kith.client.groups.encryption import GroupEncryption
 from kith.client.groups.incoming import GroupIncoming
+from kith.client.groups.newcomers import Newcomers
 from kith.client.groups.receipts import GroupReceipts
 from kith.client.groups.records import GroupRecords
 from kith.client.groups.sending import GroupSending
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class GroupParts:
     """The parts of a client for groups, which the others need in turn. `Lifecycle` makes one."""
 
-    __slots__ = ("_history", "_own", "content", "receipts", "records", "sending", "sync")
+    __slots__ = ("_history", "_own", "content", "newcomers", "receipts", "records", "sending", "sync")
 
     def __init__(
         self,
@@ -46,7 +47,11 @@ class GroupParts:
         group_encryption = GroupEncryption(self.sync, encryption, self._own)
         self.sending = GroupSending(self.records, self.content, group_encryption, key_work)
         self.receipts = GroupReceipts(stream, database, history, self.records)
+        self.newcomers = Newcomers(
+            *(stream, database, history, self.records, self.sync, self.content, group_encryption, key_work)
+        )
 
     def incoming(self, outbox: Outbox) -> GroupIncoming:
         """What takes the stanzas of groups."""
-        return GroupIncoming(self._own, self._history, self.records, self.sync, self.receipts, outbox)
+        parts = self._own, self._history, self.records, self.sync, self.receipts, self.newcomers
+        return GroupIncoming(*parts, outbox)

@@ -94,6 +94,7 @@ class ChatApp(Updates):
         self._typing: dict[str, float] = {}
         self._typing_sent = False
         self._drawn_at, self._draws_soon = 0.0, False
+        self._has_grown = False
 
     @classmethod
     def key_names(cls) -> set[str]:

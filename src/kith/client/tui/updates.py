@@ -15,6 +15,7 @@ from kith.client.events import (
     EncryptedAgain,
     Event,
     GroupChanged,
+    HistoryGiven,
     KeysChanged,
     MessageChanged,
     MessageDeleted,
@@ -45,6 +46,8 @@ class Updates(Grouping):
     _drawn_at: float
     """When events were last followed by a drawing of the list."""
     _draws_soon: bool
+    _has_grown: bool
+    """Whether the shown chat has got messages of before."""
 
     def _give_up(self, problem: str) -> None:
         """Ends the app, for a reason that is told then."""
@@ -89,6 +92,8 @@ class Updates(Grouping):
                 if notice is not None:
                     await conversation.add([notice])
                 await self._show_banners()
+            case HistoryGiven(message) if message.peer == self._current:
+                self._has_grown = True
             case ChangeRefused(_, reason):
                 self.notify(safe(f"What you changed was not sent. {reason}"), severity="error", markup=False)
             case KeysChanged(peer, _, _) | EncryptedAgain(peer) if peer == self._current:
@@ -118,9 +123,17 @@ class Updates(Grouping):
                 self.query_one(Conversation).typing = False
         if stopped:
             self._show_chats()
+        if self._has_grown:
+            self._has_grown = False
+            self.call_later(self._show_again)
         self._show_status()
 
     # what is shown
+
+    async def _show_again(self) -> None:
+        """Reads the shown chat anew."""
+        if self._current is not None:
+            await self.query_one(Conversation).open(self.client.chat(self._current))
 
     @property
     def _closes(self) -> bool:

@@ -100,6 +100,8 @@ def excerpt(message: Message, text: str) -> str:
 def meta(message: Message) -> str:
     """The line below a message: warnings, the time, and the mark of its state."""
     parts = [" ".join([*message.reactions.theirs, *message.reactions.ours])]
+    if message.given_by:
+        parts.append(f"sent on by {one_line(message.given_by.partition('@')[0])}")
     if message.edited and not message.deleted:
         parts.append("edited")
     if not message.encrypted:

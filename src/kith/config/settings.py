@@ -85,6 +85,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     media_days: Annotated[
         _Count, _about("Days after which files are removed, unless somebody sends them again. 0: never.")
     ] = 365
+    media_accel: Annotated[
+        str,
+        _about(
+            "If nginx is before the media server, the path there that leads to the folder blobs in media_dir:"
+            " files are then sent by nginx (X-Accel-Redirect)."
+        ),
+    ] = ""
     federation: Annotated[
         bool,
         _about("Whether people here can reach people on other servers. Needs a certificate that is valid."),

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import local
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -55,6 +56,7 @@ class Database:
         self._reader = ThreadPoolExecutor(1, "kith-media-reader")
         self._writing: sqlite3.Connection | None = None
         self._reading: sqlite3.Connection | None = None
+        self._own = local()
 
     async def open(self) -> None:
         """Opens the database, and creates it if there is none. Raises MediaDatabaseError."""
@@ -98,6 +100,15 @@ class Database:
         await loop.run_in_executor(self._writer, close, self._writing)
         self._reader.shutdown(wait=False)
         self._writer.shutdown(wait=False)
+
+    def own(self) -> sqlite3.Connection:
+        """A connection for reading of the thread that calls this."""
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None
+            )
+        return connection
 
     async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Does something in a transaction, and returns when it is on the disk.

@@ -158,6 +158,9 @@ async def body(request: web.Request) -> AsyncIterator[bytes]:
             async with asyncio.timeout(IDLE):
                 piece = await request.content.readany()
         except (TimeoutError, ConnectionError, aiohttp.ClientError, web.HTTPException) as error:
+            # aiohttp offers the error before what came earlier, which counts
+            if rest := request.content._read_nowait(-1):
+                yield rest
             raise Interrupted from error
         if not piece:
             return

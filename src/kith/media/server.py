@@ -6,7 +6,7 @@ from kith.base.secret import Secret
 from kith.edge.edge import Edge
 from kith.edge.listeners import Listeners
 from kith.media.depot import Depot
-from kith.media.front import MediaConnection, Visitors
+from kith.media.front import House, MediaConnection
 from kith.media.http import MediaWeb
 from kith.media.slots import USE
 from kith.media.uploads import Uploads
@@ -18,19 +18,20 @@ class MediaServer:
     def __init__(self, depot: Depot, edge: Edge, secret: Secret) -> None:
         self._edge = edge
         self._web = MediaWeb(depot, Uploads(depot, secret.key(USE)))
-        self._visitors = Visitors(edge.connection_limit)
+        self._house = House(edge, depot, self._web)
 
     async def start(self, listeners: Listeners) -> None:
         """Opens the ports. Raises PortError."""
         await self._web.start()
-        edge, web, visitors = self._edge, self._web, self._visitors
-        edge.tasks.repeat(visitors.sweep, 5.0)
-        await listeners.listen("media_http_port", lambda: MediaConnection(edge, web, visitors))
+        house = self._house
+        self._edge.tasks.repeat(house.visitors.sweep, 5.0)
+        await listeners.listen("media_http_port", lambda: MediaConnection(house))
         await listeners.listen(
             "media_https_port",
-            secure=(edge.certificates.https, lambda key: MediaConnection(edge, web, visitors, key)),
+            secure=(self._edge.certificates.https, lambda key: MediaConnection(house, key)),
         )
 
     async def stop(self) -> None:
         """Waits a moment for what is in progress."""
         await self._web.stop()
+        await self._house.visitors.close()

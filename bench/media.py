@@ -1,0 +1,281 @@
+"""Files over HTTP: Kith beside nginx and Prosody's file share, all with one core, over plain HTTP.
+
+    python bench/media.py [get] [put] [small] [slow]
+
+CPU is the server's. ``small``: files of 4 KB over 16 connections that stay. ``slow``: 200 clients that read
+25 KB/s each of a large file, while two people write to each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from lab import (
+    Server,
+    add_users,
+    environment,
+    free_port,
+    listening,
+    load_on_other_core,
+    on_core,
+    serving,
+)
+
+from kith.accounts.secret import ensure_secret
+from kith.base.randomness import Randomness
+from kith.media.slots import USE, Slot, sign
+
+LARGE = int(os.environ.get("BENCH_LARGE_MB", "1024")) * 1024 * 1024
+SMALL = 4096
+FILES = 1000
+_NGINX = """
+daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; client_max_body_size 0;
+  types {{ }} default_type application/octet-stream;
+  client_body_temp_path {folder}/temp; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{
+    listen 127.0.0.1:{port}; root {folder}/root;
+    location /u/ {{ dav_methods PUT; create_full_put_path on; }}
+    location /kith-files/ {{ internal; alias {blobs}/; }}
+    location /m/ {{
+      proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1; proxy_set_header Connection "";
+    }}
+  }}
+}}
+"""
+
+
+class Peer_(NamedTuple):
+    """A server of files: where small and large ones are, and how a file is put there."""
+
+    server: Server
+    paths: list[str]
+    large: str
+    put: Callable[[int], tuple[str, dict[str, str]]]
+
+
+def request(method: str, path: str, **headers: str) -> bytes:
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
+
+
+def connect(port: int) -> socket.socket:
+    wire = socket.create_connection(("127.0.0.1", port))
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return wire
+
+
+def head_of(wire: socket.socket) -> tuple[bytes, bytes]:
+    """The head of an answer, and what came of its content."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = wire.recv(65536)
+        if not piece:
+            raise ConnectionError(data)
+        data += piece
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def length(head: bytes) -> int:
+    return next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+
+
+def get(port: int, path: str, buffer: bytearray) -> int:
+    """Downloads a file. Returns its size."""
+    with connect(port) as wire:
+        wire.sendall(request("GET", path))
+        head, rest = head_of(wire)
+        assert b" 200 " in head, head
+        size = got = length(head)
+        got = len(rest)
+        while got < size:
+            count = wire.recv_into(buffer)
+            if not count:
+                raise ConnectionError("cut")
+            got += count
+    return size
+
+
+def put(port: int, path: str, headers: dict[str, str], source: Path) -> None:
+    size = source.stat().st_size
+    with connect(port) as wire, source.open("rb") as file:
+        wire.sendall(request("PUT", path, Content_Length=str(size), **headers))
+        wire.sendfile(file)
+        head, _ = head_of(wire)
+        assert b" 201 " in head or b" 204 " in head, head
+
+
+def measured(server: Server, work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and seconds of the server's CPU."""
+    cpu, start = server.cpu(), time.perf_counter()
+    work()
+    return time.perf_counter() - start, server.cpu() - cpu
+
+
+def many(port: int, paths: list[str], count: int, connections: int = 16) -> None:
+    """Requests over connections that stay, one at a time on each."""
+
+    def one(number: int) -> None:
+        ask = [request("GET", path) for path in paths[number::connections] or paths]
+        with connect(port) as wire:
+            wire.sendall(ask[0])
+            head, rest = head_of(wire)
+            whole = len(head) + 4 + length(head)
+            left = whole - len(head) - 4 - len(rest)
+            while left:
+                left -= len(wire.recv(left))
+            sent = 0
+            each = count // connections
+            got = 0
+            window = 1
+            while got < each * whole:
+                while sent < each and sent * whole - got < window * whole:
+                    wire.sendall(ask[sent % len(ask)])
+                    sent += 1
+                piece = wire.recv(262144)
+                if not piece:
+                    raise ConnectionError("cut")
+                got += len(piece)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@contextlib.contextmanager
+def kith(folder: Path, source: Path, **settings: str) -> Iterator[Peer_]:
+    folder.mkdir()
+    port = free_port()
+    environ = environment(
+        folder / "data",
+        media_http_port=str(port),
+        media_day_bytes="0",
+        media_account_bytes="0",
+        media_free_bytes="0",
+        **settings,
+    )
+    (folder / "data").mkdir()
+    add_users(environ, 2)
+    with serving(environ) as process:
+        key = ensure_secret(folder / "data" / "secret", Randomness(), time.time()).key(USE)
+        server = Server("Kith", int(environ["KITH_XMPP_PORT"]), process)
+        listening(port)
+
+        def slot(size: int) -> tuple[str, dict[str, str]]:
+            name = Randomness().token(16)
+            token = sign(Slot(name, "1", size, "image/jpeg", int(time.time()) + 300), key)
+            return f"/u/{name}/a.jpg", {"Authorization": f"Bearer {token}"}
+
+        paths = []
+        small = folder / "small"
+        small.write_bytes(os.urandom(SMALL))
+        for _ in range(FILES):
+            path, headers = slot(SMALL)
+            put(port, path, headers, small)
+            paths.append(path.replace("/u/", "/m/"))
+        path, headers = slot(source.stat().st_size)
+        put(port, path, headers, source)
+        yield Peer_(Server("Kith", port, process), paths, path.replace("/u/", "/m/"), slot)
+        _ = server
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, source: Path, blobs: Path | None = None, behind: int = 1) -> Iterator[Peer_]:
+    (folder / "root" / "m").mkdir(parents=True)
+    for number in range(FILES):
+        (folder / "root" / f"f{number}").write_bytes(os.urandom(SMALL))
+    os.link(source, folder / "root" / "large")
+    port = free_port()
+    text = _NGINX.format(folder=folder, port=port, blobs=blobs or folder, behind=behind)
+    (folder / "nginx.conf").write_text(("user root; " if os.geteuid() == 0 else "") + text)
+    process = subprocess.Popen([*on_core(), "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    try:
+        listening(port)
+        server = Server("nginx", port, psutil.Process(process.pid))
+        names = iter(range(10**6))
+        yield Peer_(
+            server,
+            [f"/f{number}" for number in range(FILES)],
+            "/large",
+            lambda size: (f"/u/{next(names)}", {}),
+        )
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def bench_get(one: Peer_, source: Path) -> str:
+    buffer = bytearray(1024 * 1024)
+    get(one.server.port, one.large, buffer)
+    runs = [measured(one.server, lambda: get(one.server.port, one.large, buffer)) for _ in range(3)]
+    return _rates("GET", runs)
+
+
+def bench_put(one: Peer_, source: Path) -> str:
+    def once() -> None:
+        path, headers = one.put(source.stat().st_size)
+        put(one.server.port, path, headers, source)
+
+    return _rates("PUT", [measured(one.server, once) for _ in range(3)])
+
+
+def _rates(name: str, runs: list[tuple[float, float]]) -> str:
+    seconds, cpu = (sorted(values)[len(values) // 2] for values in zip(*runs, strict=True))
+    mb = LARGE / 1e6
+    return f"{name} {mb:.0f} MB: {seconds:.2f} s, CPU {cpu:.3f} s, {mb / cpu:.0f} MB per second of CPU"
+
+
+def bench_small(one: Peer_, source: Path) -> str:
+    said = []
+    for name, paths in (("different", one.paths), ("cached", one.paths[:16])):
+        many(one.server.port, paths, 4000)
+        count = 32_000
+        seconds, cpu = measured(one.server, lambda: many(one.server.port, paths, count))  # noqa: B023
+        each = cpu / count
+        said.append(
+            f"4 KB, {name}: {count / seconds:.0f}/s, CPU {each * 1e6:.1f} µs, {1 / each:.0f}/s of CPU"
+        )
+    return "\n    ".join(said)
+
+
+BENCHES = {"get": bench_get, "put": bench_put, "small": bench_small}
+
+
+def main(wanted: list[str]) -> None:
+    wanted = wanted or [*BENCHES]
+    folder = Path(tempfile.mkdtemp(prefix="media-", dir=os.environ.get("BENCH_DIR")))
+    try:
+        source = folder / "source"
+        with source.open("wb") as file:
+            for _ in range(LARGE // 2**20):
+                file.write(os.urandom(2**20))
+        with load_on_other_core():
+            for make in (kith, nginx):
+                with make(folder / make.__name__, source) as one:
+                    print(one.server.name)
+                    for name in wanted:
+                        print("   ", BENCHES[name](one, source), flush=True)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -277,6 +277,8 @@ FAULTS = """(() => {
 PLACES = {
     "/": ".chat-row",
     "/new": ".field",
+    "/new/group": ".all .row",
+    "/group/nobody/0123456789abcdef": ".join",
     "/starred": "h1",
     "/settings": "nav .row",
     "/to/%2B4915120000009%40localhost": ".who",

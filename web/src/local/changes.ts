@@ -2,7 +2,7 @@
  * Changes of messages: edits, reactions, retractions, receipts, pins. The newest of each kind and person counts, in
  * whatever order they arrive.
  */
-import { recount } from './chats'
+import { countUnread, recount } from './chats'
 import { contestedSince, editsOf, isUnplaced, merged, withAll } from './edits'
 import { changed, mark, readIfSeen } from './effects'
 import { timeOf } from './order'
@@ -33,7 +33,10 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
   if (!message) return true
   const after = readIfSeen(changed(message, change, me), await work.chat(message.chat))
   if (after !== message) work.setMessage(after)
-  if (after.kind === 'deleted' && message.kind !== 'deleted') await deletedEverywhere(work, after)
+  if (after.kind === 'deleted' && message.kind !== 'deleted') {
+    await deletedEverywhere(work, after)
+    if (message.forMe) await countUnread(work, await work.chat(message.chat))
+  }
   if (change.kind === 'displayed') {
     const chat = { ...(await work.chat(message.chat)) }
     mark(chat, message, change, me)

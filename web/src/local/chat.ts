@@ -1,5 +1,5 @@
 /** An empty conversation. */
-import type { Address, Chat, Moment, Setting } from './types'
+import type { Address, Chat, Message, Moment, Setting } from './types'
 
 export function newChat(address: Address): Chat {
   return {
@@ -19,6 +19,11 @@ export function newChat(address: Address): Chat {
     seenTo: '',
     firstOrder: ''
   }
+}
+
+/** Whether the user does not want to be told of a message: the chat is muted, and it is not for them. */
+export function isQuiet(chat: Chat, { forMe }: Pick<Message, 'forMe'>, now: Moment): boolean {
+  return chat.mutedUntil > now && !(forMe && !chat.mentionsMuted)
 }
 
 /** `Chat.setAt` after these settings were changed now, which is always later than before, whatever a clock says. */

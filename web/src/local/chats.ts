@@ -36,6 +36,8 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
   let unread = 0
   let firstUnread = ''
   let firstOrder = ''
+  let mentions = 0
+  let firstMention = ''
   const from = chat.readTo ? timeOf(chat.readTo) : -Infinity
   await work.db.messages
     .where('[chat+at+order]')
@@ -43,13 +45,17 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
     .each((one) => {
       if (one.mine || one.kind === 'notice') return
       unread += 1
+      if (one.forMe && one.kind === 'text') {
+        mentions += 1
+        firstMention ||= one.key
+      }
       if (!firstUnread) {
         firstUnread = one.key
         firstOrder = one.order
       }
     })
-  const mentions = unread ? Math.min(chat.mentions ?? 0, unread) : 0
-  work.setChat({ ...(await work.chat(chat.address)), unread, mentions, firstUnread, firstOrder })
+  const counted = { unread, mentions, firstMention, firstUnread, firstOrder }
+  work.setChat({ ...(await work.chat(chat.address)), ...counted })
 }
 
 /** One of my timers that waited under this number was sent and gets its order, unless one of my later ones is waiting. */

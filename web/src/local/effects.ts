@@ -49,6 +49,7 @@ function deleted(message: Message): Message {
   delete rest.unstyled
   delete rest.starred
   delete rest.mentions
+  delete rest.forMe
   delete rest.poll
   delete rest.votes
   delete rest.closed

@@ -6,7 +6,7 @@ import { mayChange } from './edits'
 import { changed, mark, readIfSeen, readUpTo } from './effects'
 import { isWaiting, messageKey, timeOf } from './order'
 import { raise, raiseBefore } from './progress'
-import type { Address, Change, Message } from './types'
+import type { Address, Change, Chat, Message } from './types'
 import type { Work } from './work'
 
 /**
@@ -35,6 +35,7 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
       chat.firstUnread = added.key
       chat.firstOrder = added.order
     }
+    if (added.forMe) countMention(chat, added)
   }
   if (added.at > chat.at || (added.at === chat.at && added.order >= chat.order)) {
     chat.at = added.at
@@ -49,8 +50,17 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
     await findLast(work, added.chat)
     await countUnread(work, await work.chat(added.chat))
     await separate(work, me, added, changes)
+  } else if (known && added.forMe && added.order > chat.readTo) {
+    await countUnread(work, chat) // nobody knew it while it could not be read
   } else await recount(work, chat, changes)
   return !known
+}
+
+/** An unread message is for the user. */
+function countMention(chat: Chat, message: Message): void {
+  chat.mentions = (chat.mentions ?? 0) + 1
+  // Messages come in the order of the group, except for those that could not be read
+  if (chat.mentions === 1) chat.firstMention = message.key
 }
 
 /** Whether a message replaces the stored one with the same key. */

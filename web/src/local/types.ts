@@ -122,7 +122,7 @@ export interface Poll {
 }
 
 /** The settings of a chat that are synchronized between my devices, each separately. */
-export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
+export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed' | 'mentionsMuted'
 
 /** A chat, as the list of chats shows it. */
 export interface Chat {
@@ -136,6 +136,8 @@ export interface Chat {
   firstUnread: string
   /** 0: not muted; else the time when muting ends, `Infinity` for ever. */
   mutedUntil: Moment
+  /** While a group is muted, messages that mention me are muted as well. */
+  mentionsMuted?: boolean
   /** 0: not pinned; else the time when it was pinned. */
   pinned: Moment
   archived: boolean
@@ -169,8 +171,9 @@ export interface Chat {
   seenAt?: Moment
   /** The order of `firstUnread`. */
   firstOrder: string
-  /** Unread messages that mention me, or everybody. */
+  /** How many unread messages are for me (`Message.forMe`), and the key of the first one. */
   mentions?: number
+  firstMention?: string
   /** They have no encryption keys: whether I send them messages unencrypted. Never synchronized: each device asks. */
   keyless?: Keyless | undefined
 }
@@ -309,6 +312,8 @@ export interface Message {
   /** A notice of the group. */
   change?: GroupChange
   mentions?: Mention[]
+  /** In a group: it mentions me, or everybody, or answers a message of mine. */
+  forMe?: true
   poll?: Poll
   /** A file, a contact or a place; the text is its caption. */
   media?: Media

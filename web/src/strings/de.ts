@@ -173,6 +173,8 @@ export const de: Texts = {
   'mute.text': 'Niemand erfährt, dass du diesen Chat stummgeschaltet hast. Nachrichten kommen weiterhin an.',
   'mute.for': 'Für {span}',
   'mute.always': 'Immer',
+  'mute.mentions': 'Bei Erwähnungen benachrichtigen',
+  'mute.mentions.text': 'Du erfährst von Erwähnungen und Antworten an dich, obwohl die Gruppe stumm ist.',
 
   'search.all': 'Personen und Nachrichten suchen',
   'search.chat': 'In diesem Chat suchen',
@@ -185,6 +187,10 @@ export const de: Texts = {
 
   'conversation.history': 'Nachrichten',
   'conversation.loading': 'Ältere Nachrichten werden geladen',
+  'conversation.to-mention': {
+    one: 'Zur Nachricht an dich',
+    other: 'Zur ersten von {count} Nachrichten an dich'
+  },
   'conversation.to-end': 'Zur neuesten Nachricht',
   'presence.online': 'online',
   'presence.away': 'abwesend',
@@ -310,7 +316,7 @@ export const de: Texts = {
   'told.pinned.of': '{who} hat eine Nachricht angeheftet.',
   'typing.who': '{who} schreibt …',
   'typing.people': { one: '{people} schreibt …', other: '{people} schreiben …' },
-  'chats.mentioned': 'Du wirst erwähnt',
+  'chats.mentioned': 'Jemand hat dich erwähnt oder dir geantwortet',
   'notice.you': 'dich',
   'notice.others': { one: 'eine weitere Person', other: '{count} weitere' },
   'notice.joined.me': 'Du bist beigetreten.',

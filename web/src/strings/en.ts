@@ -168,6 +168,8 @@ export const en = {
   'mute.text': 'Nobody will know that you muted this chat. You’ll still get its messages.',
   'mute.for': 'For {span}',
   'mute.always': 'Always',
+  'mute.mentions': 'Tell me when I’m mentioned',
+  'mute.mentions.text': 'You’ll be notified of mentions and of replies to you, although the group is muted.',
 
   'search.all': 'Search people and messages',
   'search.chat': 'Search in this chat',
@@ -180,6 +182,10 @@ export const en = {
 
   'conversation.history': 'Messages',
   'conversation.loading': 'Loading older messages',
+  'conversation.to-mention': {
+    one: 'Go to the message for you',
+    other: 'Go to the first of {count} messages for you'
+  },
   'conversation.to-end': 'Scroll to the latest message',
   'presence.online': 'online',
   'presence.away': 'away',
@@ -300,7 +306,7 @@ export const en = {
   'told.pinned.of': '{who} pinned a message.',
   'typing.who': '{who} is typing…',
   'typing.people': { one: '{people} is typing…', other: '{people} are typing…' },
-  'chats.mentioned': 'You are mentioned',
+  'chats.mentioned': 'Somebody mentioned or answered you',
   'notice.you': 'you',
   'notice.others': { one: 'one more', other: '{count} more' },
   'notice.joined.me': 'You joined.',

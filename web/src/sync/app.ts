@@ -138,6 +138,8 @@ export interface App {
   /** Saves the draft synchronously, for when the page is being closed. */
   keepDraft(chat: Address, text: string): void
   mute(chat: Address, until: Moment): Promise<void>
+  /** Whether messages of a muted group that mention the user are muted as well. */
+  muteMentions(chat: Address, on: boolean): Promise<void>
   pin(chat: Address, on: boolean): Promise<void>
   archive(chat: Address, on: boolean): Promise<void>
   disappear(chat: Address, seconds: number): Promise<void>

@@ -76,7 +76,7 @@ export class ChatActions {
   /** Changes settings of a chat that the user's devices share. */
   async set(
     address: Address,
-    change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived' | 'favourite'>
+    change: Pick<Partial<Chat>, 'mutedUntil' | 'mentionsMuted' | 'pinned' | 'archived' | 'favourite'>
   ): Promise<void> {
     await this.on.write(async (work) => {
       const { setAt } = await work.chat(address)
@@ -99,12 +99,22 @@ export class ChatActions {
         await forget(work, await ofChat(this.on.db, address).primaryKeys())
         await this.on.db.outgoing.where('to').equals(address).filter(isMessage).delete()
         const before = await work.chat(address)
-        const { mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order } = before
+        const {
+          mutedUntil,
+          mentionsMuted = false,
+          readTo,
+          seenTo,
+          disappears,
+          timerOrder,
+          timerMeanwhile,
+          at,
+          order
+        } = before
         const { clearedTo = '', pinned, archived, favourite = false, setAt } = before
         const touched: Setting[] = remove ? ['pinned', 'archived', 'favourite', 'listed'] : ['listed']
         work.setChat({
           ...newChat(address),
-          ...{ mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order },
+          ...{ mutedUntil, mentionsMuted, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order },
           ...(!remove && { pinned, archived, favourite, listed: true }),
           setAt: setNow(setAt, touched, this.on.now()),
           clearedTo: clearedUpTo(clearedTo, last?.order, this.on.now())

@@ -1,10 +1,9 @@
 /** Stores what is only in groups, within one transaction: notices, votes, pins, and deletions by admins. */
 import { addChange, changeKey } from '../local/changes'
-import { updateChat } from '../local/chats'
 import { isArchiveId, messageKey, timeOf } from '../local/order'
 import type { Extra } from '../local/mentions'
 import { resolve } from '../local/naming'
-import type { Address, Change, Message, Moment } from '../local/types'
+import type { Address, Change, Mention, Message, Moment, Reply } from '../local/types'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { LONGEST_PIN } from '../xmpp/sealed'
@@ -135,10 +134,9 @@ function worthTelling({
   return moved || name !== undefined || description !== undefined || asks !== undefined || what !== undefined
 }
 
-/** A message of somebody mentions me, or everybody. */
-export async function countMention(work: Work, me: Address, added: Message): Promise<void> {
-  const meant = added.mentions?.some(({ jid }) => jid === '' || jid === me)
-  const chat = await work.chat(added.chat)
-  if (added.mine || !meant || added.order <= chat.readTo) return
-  await updateChat(work, added.chat, { mentions: (chat.mentions ?? 0) + 1 })
+/** Whether a message of somebody is for the user: it mentions them, or everybody, or answers them. */
+export function isForMe(me: Address, mentions: Mention[] | undefined, reply: Reply | undefined): boolean {
+  return (
+    mentions?.some(({ jid }) => jid === '' || jid === me) === true || (reply?.from === me && !reply.claimed)
+  )
 }

@@ -6,6 +6,7 @@ import { ServerClock } from '../local/clock'
 import { deviceTime } from '../local/device-time'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
+import { isQuiet } from '../local/chat'
 import { FORMER, changeAddress } from '../local/address-change'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
@@ -90,7 +91,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       if (message?.kind !== 'text' && message?.method === undefined) continue
       const chat = await db.chats.get(message.chat)
       const old = now() - message.at > 60_000
-      if (!chat || old || chat.mutedUntil > now() || message.order <= chat.readTo) continue
+      if (!chat || old || isQuiet(chat, message, now()) || message.order <= chat.readTo) continue
       for (const listener of listeners) {
         listener({ chat: message.chat, key: message.key, text: message.text })
       }
@@ -198,6 +199,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     draft: (chat, text) => entering.draft(chat, text),
     keepDraft: (chat, text) => entering.keepDraft(chat, text),
     mute: (chat, until) => chatActions.set(chat, { mutedUntil: until }),
+    muteMentions: (chat, on) => chatActions.set(chat, { mentionsMuted: on }),
     pin: (chat, on) => chatActions.set(chat, { pinned: on ? now() : 0 }),
     archive: (chat, on) => chatActions.set(chat, { archived: on }),
     disappear: (chat, seconds) => timers.set(chat, seconds),

@@ -165,7 +165,9 @@ export class ChatSettings {
 
 type Shared = Required<Pick<Chat, Setting>>
 
-const SETTINGS: readonly Setting[] = ['pinned', 'mutedUntil', 'archived', 'favourite', 'listed']
+const SETTINGS: readonly Setting[] = [
+  ...(['pinned', 'mutedUntil', 'archived', 'favourite', 'listed', 'mentionsMuted'] as const)
+]
 
 function settingsOf(payload: Xml): Shared {
   const muted = attribute(payload, 'muted')
@@ -174,7 +176,8 @@ function settingsOf(payload: Xml): Shared {
     mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
     archived: attribute(payload, 'archived') === 'true',
     favourite: attribute(payload, 'favourite') === 'true',
-    listed: attribute(payload, 'listed') === 'true'
+    listed: attribute(payload, 'listed') === 'true',
+    mentionsMuted: attribute(payload, 'mentions-muted') === 'true'
   }
 }
 
@@ -212,13 +215,13 @@ function newest(chat: Chat, theirs: Shared, setAt: NonNullable<Chat['setAt']>): 
 }
 
 function sharedOf(chat: Chat): Shared & { setAt: NonNullable<Chat['setAt']> } {
-  const { pinned, mutedUntil, archived, favourite = false, listed = false } = chat
+  const { pinned, mutedUntil, archived, favourite = false, listed = false, mentionsMuted = false } = chat
   const setAt: NonNullable<Chat['setAt']> = {}
   for (const setting of SETTINGS) {
     const time = chat.setAt?.[setting]
     if (time) setAt[setting] = time
   }
-  return { pinned, mutedUntil, archived, favourite, listed, setAt }
+  return { pinned, mutedUntil, archived, favourite, listed, mentionsMuted, setAt }
 }
 
 function made(chat: Chat): OutgoingXml {
@@ -231,6 +234,7 @@ function made(chat: Chat): OutgoingXml {
     archived: archived ? 'true' : undefined,
     favourite: favourite ? 'true' : undefined,
     listed: listed ? 'true' : undefined,
+    'mentions-muted': chat.mentionsMuted ? 'true' : undefined,
     cleared: clearedTo || undefined,
     disappears: disappears ? String(disappears) : undefined,
     'timer-order': isWaiting(timerOrder) ? undefined : timerOrder || undefined

@@ -15,7 +15,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { type Extra, extraOf } from '../local/mentions'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
-import { countMention, extraActs, moderate, notice } from './group-storing'
+import { extraActs, isForMe, moderate, notice } from './group-storing'
 import type { Groups } from './groups'
 import { endKeyless } from './keyless'
 import { type AsideEvents, takeAside } from './media-notes'
@@ -125,7 +125,6 @@ export class Storing {
     else if (incoming.method === undefined && (await this.references.corrects(incoming, encrypted)))
       added = await this.references.edit(incoming, key, text, encrypted, known)
     else added = await this.message(incoming, key, text, encrypted, opened, known, asked, extra)
-    if (added && incoming.group) await countMention(this.work, this.me, added)
     if (incoming.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(key, incoming.archive)
     }
@@ -210,12 +209,14 @@ export class Storing {
       ? { text: described.caption, quote: '' }
       : answerIn(incoming, text)
     const reply = await this.references.quote(incoming, chat, quote)
+    const forMe = incoming.group && !incoming.mine && isForMe(this.me, extra.mentions, reply)
     const added = await this.add({
       ...base,
       text: rest,
       ...(reply && { reply }),
       ...(incoming.forwarded && { forwarded: true }),
       ...(incoming.group && extra.mentions && { mentions: extra.mentions }),
+      ...(forMe && { forMe: true }),
       ...(incoming.group && extra.poll && { poll: extra.poll }),
       ...(described && { media: described.media }),
       ...(incoming.announcement && isServer(incoming.from, this.me) && { announcement: true }),

@@ -16,12 +16,14 @@ from kith.features.privacy import PrivacySettings
 from kith.groups import adding, expiry
 from kith.records import privacy
 from kith.records.privacy import Privacy
+from kith.wire.ns import NICK
 from kith.wire.stanza import Stanza
 from tests.groups.there import ADMIN, GROUP, GROUPS, JOIN, ORIGIN, OWNER, There, conditions, groups, texts
 from tests.parts import DOMAIN
 
 SERVICE = f"groups.{DOMAIN}"
 ID = "0f5c3a1e9b7d4c2a8e6f"
+MEMBER = f"{{{GROUPS}}}member"
 
 
 @pytest.fixture
@@ -169,6 +171,51 @@ async def test_settings_are_for_admins_and_the_name_for_all_unless_they_say_othe
     assert await there.log("ben") == ["I may"]
     found = await state(there, ben, group)
     assert found.get("name") == "Our tea"
+
+
+async def test_a_notice_names_the_settings_that_were_changed(there: There) -> None:
+    ada = await there.person("ada/phone")
+    ben = await there.person("ben/phone", receives=True)
+    group = (await create(there, ada, "ben")).get("jid", "")
+    there.room.heard(ben)
+    for inner in (
+        "<name>Chai</name><settings announce='true' expire='60'/>",
+        "<settings announce='false' expire='60'/>",
+    ):
+        await there.says(
+            ada, f"<iq type='set' id='h' to='{group}'><group xmlns='{GROUPS}'>{inner}</group></iq>"
+        )
+    told = [one.element.find(f".//{{{GROUPS}}}settings") for one in there.room.heard(ben)]
+    assert [one.attrib for one in told if one is not None] == [
+        {"announce": "true", "expire": "60"},
+        {"announce": "false"},
+    ]
+
+
+async def test_people_are_called_what_they_call_themselves(there: There) -> None:
+    ada = await there.person("ada/phone")
+    ben = await there.person("ben/phone")
+    cyd = await there.person("cyd/phone")
+    await there.person("dan/phone")
+    for session, name, access in (
+        (ada, " Ada  L. ", "open"),
+        (ben, "Ada L.", "open"),
+        (cyd, "Cy", "whitelist"),
+    ):
+        node = (
+            f"<publish node='{NICK}'><item id='current'><nick xmlns='{NICK}'>{name}</nick></item></publish>"
+            "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+            "<value>http://jabber.org/protocol/pubsub#publish-options</value></field>"
+            f"<field var='pubsub#access_model'><value>{access}</value></field></x></publish-options>"
+        )
+        xml = f"<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{node}</pubsub></iq>"
+        assert conditions(await there.says(session, xml)) == []
+    group = (await create(there, ada, "ben", "cyd", "dan")).get("jid", "")
+    found = {one.get("jid", ""): one.get("nick") for one in (await state(there, ada, group)).iter(MEMBER)}
+    assert found == {
+        f"{name}@{DOMAIN}": nick
+        for name, nick in {"ada": "Ada L.", "ben": "Ada L. 2", "cyd": "cyd", "dan": "dan"}.items()
+    }
 
 
 async def test_a_nickname_is_unique(there: There) -> None:

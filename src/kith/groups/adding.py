@@ -13,12 +13,14 @@ from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
 from kith.features.privacy import PrivacySettings
+from kith.features.pubsub import Pep
 from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Author
-from kith.groups.nicknames import default_nick
+from kith.groups.nicknames import default_nick, free_nick, usable
 from kith.groups.rights import check_may_change
 from kith.ports.store import MEMBERSHIPS, DocumentStore
+from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 
@@ -42,8 +44,10 @@ class Adding(Feature):
         privacy: PrivacySettings | None,
         blocking: Blocking | None,
         store: DocumentStore,
+        pep: Pep,
     ) -> None:
         self._store = store
+        self._nodes = pep.inside
         self._domain = domain
         self._accounts = accounts
         self._privacy = privacy
@@ -64,9 +68,26 @@ class Adding(Feature):
         if account is None and self._domain.holds(jid):
             raise StanzaError("item-not-found", f"there is no account {jid.bare}")
         await self.check_groups(account)
-        nick = default_nick(group, jid, set(taken))
+        nick = await self.nick(group, jid, account or 0, set(taken))
         pending = account is not None and not await self.may_add(author.bare, jid)
         return Member(jid.bare, Affiliation.MEMBER, account or 0, nick, pending=pending)
+
+    async def nick(self, group: Group, jid: JID, account: int, taken: set[str]) -> str:
+        """The nickname of a new member without a choice: what they call themselves.
+
+        ``account``: the id of the account, or 0. ``taken``: as above. Of members of an anonymous group, the
+        nickname tells nothing.
+        """
+        name = "" if group.config.anonymous else await self.name(jid, account, group.jid)
+        return free_nick(group, name, jid.bare, taken) if name else default_nick(group, jid, taken)
+
+    async def name(self, jid: JID, account: int, group: str) -> str:
+        """What somebody calls themselves (XEP-0172), if a group may know it, as a nickname; else nothing."""
+        if not account or not await self._nodes.readable(jid, account, ns.NICK, group):
+            return ""
+        items = list((await self._nodes.items(account, ns.NICK)).values())
+        element = items[-1].element if items else None
+        return usable(element.text or "") if element is not None else ""
 
     async def check_groups(self, account: int | None) -> None:
         """Raises StanzaError if an account is in so many groups that others add it to no more."""

@@ -28,6 +28,7 @@ from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
 from kith.groups.occupants import Occupant, Role
 from kith.groups.posting import Poster
 from kith.groups.presence import Departure, RoomPresence
+from kith.groups.state import changed_settings
 from kith.groups.versions import Versions
 from kith.ports.store import MEMBERSHIPS, Store, Write
 from kith.wire.errors import StanzaError
@@ -175,8 +176,9 @@ class Changes:
         for name in ("name", "description"):
             if getattr(was, name) != getattr(config, name):
                 SubElement(change, tag(GROUPS, name)).text = getattr(config, name)
-        if not len(change):
-            SubElement(change, tag(GROUPS, "settings"))
+        settings = changed_settings(was, config)
+        if settings or not len(change):
+            SubElement(change, tag(GROUPS, "settings"), settings)
         writes = [config_write(group, config)]
         state = group.state
         if state.locked:

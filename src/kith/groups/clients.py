@@ -116,7 +116,7 @@ class GroupClients(Feature):
         name = hashlib.sha256(f"{sender.account.id}\0{id}".encode()).hexdigest()[:24]
         address = parse_jid(f"{name}@{to.domain}")
         people = [parse_jid(element.get("jid", "")).to_bare() for element in _members(request)]
-        owner = self._owner(sender, sender.account.id)
+        owner = await self._owner(sender, sender.account.id, address)
         refused = await self._service.turn(
             address.bare, lambda: self._create(sender, address, config, owner, people)
         )
@@ -124,9 +124,10 @@ class GroupClients(Feature):
         result.extend(refused)
         return (result,)
 
-    def _owner(self, sender: Sender, account: int) -> Member:
+    async def _owner(self, sender: Sender, account: int, group: JID) -> Member:
         now = int(self._clock.now() * 1000)
-        return Member(sender.bare, Affiliation.OWNER, account, sender.jid.local, now, 1, sender.bare)
+        nick = await self._adding.name(sender.jid.to_bare(), account, group.bare) or sender.jid.local
+        return Member(sender.bare, Affiliation.OWNER, account, nick, now, 1, sender.bare)
 
     async def _create(
         self, sender: Sender, address: JID, config: Config, owner: Member, people: Sequence[JID]

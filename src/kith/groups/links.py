@@ -19,11 +19,11 @@ from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
+from kith.groups.adding import Adding
 from kith.groups.group import Group
 from kith.groups.groups import state_write
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import GROUPS
-from kith.groups.nicknames import default_nick
 from kith.groups.requests import Requests
 from kith.groups.service import GroupService
 from kith.ports.store import Store
@@ -49,7 +49,9 @@ class GroupLinks(Feature):
         accounts: Accounts,
         groups: GroupService,
         requests: Requests,
+        adding: Adding,
     ) -> None:
+        self._adding = adding
         self._base = base_url(config)
         self._randomness = randomness
         self._store = store
@@ -159,7 +161,7 @@ class GroupLinks(Feature):
         return True
 
     async def _add(self, group: Group, by: str, bare: str, account: int) -> None:
-        nick = default_nick(group, parse_jid(bare), set())
+        nick = await self._adding.nick(group, parse_jid(bare), account, set())
         member = Member(bare, Affiliation.MEMBER, account, nick)
         self._service.administration.check_limits(group, {bare: member})
         await self._service.changes.members(group, by, [member], nick)

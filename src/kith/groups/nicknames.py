@@ -29,6 +29,14 @@ def acceptable(wanted: str) -> str:
         raise StanzaError("not-acceptable", "this can't be a nickname") from None
 
 
+def usable(wanted: str) -> str:
+    """A nickname as it is used; empty if it can't be one."""
+    try:
+        return acceptable(prepare_resource(wanted)) if wanted else ""
+    except (ValueError, StanzaError):
+        return ""
+
+
 def default_nick(group: Group, jid: JID, taken: set[str]) -> str:
     """The nickname of a new member without a choice; in an anonymous group it does not tell the address.
 
@@ -42,10 +50,7 @@ def free_nick(group: Group, wanted: str, bare: str, taken: set[str]) -> str:
 
     ``bare``: whose it will be. ``taken``: those that are given to others in the same step.
     """
-    try:
-        base = acceptable(prepare_resource(wanted)) if wanted else ""
-    except (ValueError, StanzaError):
-        base = ""
+    base = usable(wanted)
     base = base or "member-" + hashlib.blake2b(f"{group.jid}\0{bare}".encode(), digest_size=4).hexdigest()
     for number in itertools.count(1):
         nick = base if number == 1 else f"{base} {number}"

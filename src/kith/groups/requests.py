@@ -24,11 +24,12 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.post import Post
 from kith.core.routing.router import Router
 from kith.features.forms import Field, Form, build_form, to_boolean
+from kith.groups.adding import Adding
 from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
 from kith.groups.messages import Author
 from kith.groups.names import CHANGE, GROUPS, MUC
-from kith.groups.nicknames import default_nick, free_nick
+from kith.groups.nicknames import free_nick
 from kith.groups.senders import deliver
 from kith.groups.service import GroupService
 from kith.groups.voice import VoiceRequests
@@ -75,7 +76,9 @@ class Requests(Feature):
         post: Post,
         groups: GroupService,
         voice: VoiceRequests,
+        adding: Adding,
     ) -> None:
+        self._adding = adding
         self._clock = clock
         self._store = store
         self._accounts = accounts
@@ -90,14 +93,17 @@ class Requests(Feature):
     async def ask(self, group: Group, bare: str, nick: str = "") -> None:
         """Notes that somebody asks to come in, and tells the admins, once. Raises StanzaError.
 
-        ``nick``: the nickname that they want.
+        ``nick``: the nickname that they want; without one, it is what they call themselves.
         """
         waiting = await self._waiting(group)
         before = waiting.get(bare)
         if before is None and len(waiting) >= _MOST:
             raise StanzaError("resource-constraint", "too many people wait already", type="wait")
         account = await self._accounts.id_of(parse_jid(bare)) or 0
-        if before is not None and (before.account, before.nick) == (account, nick or before.nick):
+        nick = nick or (before.nick if before else "")
+        if not nick and not group.config.anonymous:
+            nick = await self._adding.name(parse_jid(bare), account, group.jid)
+        if before is not None and (before.account, before.nick) == (account, nick):
             return
         write = Write(group.id, _SPACE, bare, _encode(_Request(account, int(self._clock.now() * 1000), nick)))
         change = Element(CHANGE, {"by": bare, "number": str(group.state.number)})
@@ -204,7 +210,10 @@ class Requests(Feature):
             await self._store.remove(group.id, _SPACE, bare)
             raise StanzaError("item-not-found", "the account that has asked does not exist any more")
         wanted = nick or request.nick
-        nick = free_nick(group, wanted, bare, set()) if wanted else default_nick(group, jid, set())
+        if wanted:
+            nick = free_nick(group, wanted, bare, set())
+        else:
+            nick = await self._adding.nick(group, jid, request.account, set())
         member = Member(bare, Affiliation.MEMBER, request.account, nick)
         self._groups.administration.check_limits(group, {bare: member})
         await self._groups.changes.members(group, author.bare, [member], author.nick)

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import stamp
+from kith.groups.config import Config
 from kith.groups.group import Group
 from kith.groups.members import Affiliation, Member
 from kith.groups.names import GROUPS
 from kith.wire.ns import tag
 
 _FLAGS = ("announce", "approve", "history", "anonymous", "public")
+#: Of the settings, those that people change; others are of rooms (XEP-0045).
+_SET = ("announce", "approve", "history", "invite", "change", "expire")
 
 
 def summary(group: Group, bare: str) -> Element:
@@ -57,6 +60,12 @@ def whole(group: Group, bare: str, since: int) -> Element:
         if shown and (member.number > since or not partly):
             result.append(_member(member))
     return result
+
+
+def changed_settings(was: Config, config: Config) -> dict[str, str]:
+    """What differs between two configurations, as attributes of ``<settings/>``: of those that people set."""
+    attrs = {name: str(getattr(config, name)) for name in _SET if getattr(was, name) != getattr(config, name)}
+    return {name: value.lower() if name in _FLAGS else value for name, value in attrs.items()}
 
 
 def _member(member: Member) -> Element:

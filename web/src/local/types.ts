@@ -56,11 +56,18 @@ export interface GroupSettings {
   open: boolean
 }
 
+/** The settings that can be changed. */
+export type SettingsChange = Partial<
+  Pick<GroupSettings, 'announce' | 'approve' | 'history' | 'invite' | 'change' | 'expire'>
+>
+
 /** A group, as far as this device knows it. Its name is also in `contacts`, where names are looked up. */
 export interface Group {
   address: Address
   name: string
   description: string
+  /** The SHA-1 of its picture in hexadecimal; empty: none. The picture that is shown is that of its row in `contacts`. */
+  picture: string
   /** Increases with each change of the members; 0: nothing is known yet. */
   number: number
   /** What I am in it. */
@@ -99,12 +106,17 @@ export interface GroupChange {
     was: Affiliation
     nick: string
     invited: boolean
+    /** Their former address: they keep everything else. */
+    moved?: Address
   }[]
   name?: string
   description?: string
-  /** Somebody asks to come in. */
+  /** Somebody asks to come in, and what they call themselves. */
   asks?: Address
+  nick?: string
   what?: 'settings' | 'avatar' | 'destroyed'
+  /** The settings that were changed, as they are now. */
+  settings?: SettingsChange
 }
 
 /** A part of a text that names somebody: from one Unicode code point to another, exclusive. `jid` empty: everybody. */

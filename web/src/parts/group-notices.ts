@@ -1,10 +1,11 @@
 /** What has changed in a group, in words. */
-import type { Address, GroupChange } from '../local/types'
+import type { Address, GroupChange, SettingsChange } from '../local/types'
 import { language, t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
 import type { IconName } from './icons'
-import { isolated } from './names'
-import { people } from './people.svelte'
+import { isolated, written } from './names'
+import { ownName, people } from './people.svelte'
+import { span } from './time'
 
 /** How many people a notice names. */
 const NAMED = 3
@@ -21,7 +22,7 @@ export function listed(addresses: Address[], me = people.me): string {
 
 /** One line for each thing that has changed. */
 export function groupNotice(change: GroupChange, me = people.me): string[] {
-  const { by, members, name, description, asks, what } = change
+  const { by, members, name, description, asks, nick = '', what, settings } = change
   const mine = by === me
   const who = isolated(people.name(by))
   const say = (key: string, values: Record<string, string | number> = {}): string =>
@@ -51,16 +52,42 @@ export function groupNotice(change: GroupChange, me = people.me): string[] {
   )
   tell(
     'promoted',
-    some(({ affiliation, was }) => isAdmin(affiliation) && was === 'member')
+    some(({ affiliation, was }) => affiliation === 'admin' && was === 'member')
+  )
+  tell(
+    'crowned',
+    some(({ affiliation, was }) => affiliation === 'owner' && (was === 'member' || was === 'admin'))
+  )
+  tell(
+    'uncrowned',
+    some(({ affiliation, was }) => affiliation === 'admin' && was === 'owner')
   )
   tell(
     'demoted',
     some(({ affiliation, was }) => affiliation === 'member' && isAdmin(was))
   )
+  for (const { jid, moved } of members)
+    if (moved !== undefined && jid === me) lines.push(t('notice.moved.me'))
+    else if (moved !== undefined)
+      lines.push(
+        t('notice.moved.other', { who: isolated(people.name(jid)), number: isolated(written(moved)) })
+      )
   if (name !== undefined) lines.push(say('named', { name: isolated(name) }))
   if (description !== undefined) lines.push(say('described'))
-  if (asks !== undefined) lines.push(t('notice.asks', { who: isolated(people.name(asks)) }))
-  if (what) lines.push(say(what))
+  if (asks !== undefined)
+    lines.push(t('notice.asks', { who: isolated(people.name(asks, ownName(asks, nick))) }))
+  if (what && !settings) lines.push(say(what))
+  if (settings) lines.push(...settingsNotices(settings, say))
+  return lines
+}
+
+type Say = (key: string, values?: Record<string, string | number>) => string
+
+function settingsNotices(settings: SettingsChange, say: Say): string[] {
+  const { expire, ...others } = settings
+  const lines = Object.entries(others).map(([name, value]) => say(`set.${name}.${String(value)}`))
+  if (expire) lines.push(say('set.expire.on', { span: span(expire) }))
+  else if (expire === 0) lines.push(say('set.expire.off'))
   return lines
 }
 

@@ -5,7 +5,7 @@
 import { liveQuery } from 'dexie'
 import { SvelteMap } from 'svelte/reactivity'
 import type { Database } from '../local/database'
-import { cleanName } from '../local/names'
+import { cleanName, looksLikeAddress, looksOfficial } from '../local/names'
 import type { Address, Contact } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { nameOf, written } from './names'
@@ -24,7 +24,10 @@ class People {
       for (const one of all) this.contacts.set(one.address, one)
     })
     const members = liveQuery(() => db.members.toArray()).subscribe((all) => {
-      for (const { jid, nick } of all) if (nick && nick !== jid.split('@')[0]) this.nicks.set(jid, nick)
+      for (const { jid, nick } of all) {
+        const name = ownName(jid, nick)
+        if (name) this.nicks.set(jid, name)
+      }
     })
     return () => {
       contacts.unsubscribe()
@@ -36,14 +39,16 @@ class People {
     return this.contacts.get(address)
   }
 
-  /** As `nameOf`; in an anonymous group, people have no address but a nickname after that of the group. */
-  name(address: Address): string {
+  /**
+   * As `nameOf`; `nick`: what they call themselves, if nothing else is known. In an anonymous group, people have no address but a nickname after that of
+   * the group.
+   */
+  name(address: Address, nick = this.nicks.get(address)): string {
     const slash = address.indexOf('/')
     if (slash >= 0) return `~${cleanName(address.slice(slash + 1))}`
     const contact = this.contacts.get(address)
     const name = nameOf(contact, address)
-    const nick = name === written(address) ? cleanName(this.nicks.get(address) ?? '') : ''
-    return nick ? `~${nick}` : name
+    return nick && name === written(address) ? `~${nick}` : name
   }
 
   /** The same, and "You" for the user. */
@@ -57,6 +62,12 @@ class People {
     const contact = this.contacts.get(address)
     return contact?.name ? (contact.name.split(' ', 1)[0] ?? contact.name) : this.name(address)
   }
+}
+
+/** A nickname as it may be shown; empty: it is the address, or looks like somebody else. */
+export function ownName(address: Address, nick: string): string {
+  const name = nick === address.split('@')[0] ? '' : cleanName(nick)
+  return looksOfficial(name) || looksLikeAddress(name) ? '' : name
 }
 
 export const people = new People()

@@ -19,5 +19,7 @@ export function oneLine(text: string, unstyled = false): string {
 export function preview(message: Message): string {
   const absent = absenceOf(message)
   if (absent) return t(ABSENCES[absent].short)
+  // the text has the answers, too, for other apps
+  if (message.poll) return oneLine(message.poll.question, true)
   return message.kind === 'notice' ? noticeText(message) : oneLine(message.text, message.unstyled)
 }

@@ -10,7 +10,7 @@ import type { SearchOptions } from '../local/search'
 import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
 
 export { Lost, NotConnected, Refused } from '../xmpp/errors'
-export type { GroupCalls, GroupLink, GroupReceipt, NotAdded, SettingsChange } from './group-calls'
+export type { Asking, GroupCalls, GroupLink, GroupReceipt, NotAdded } from './group-calls'
 
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
 

@@ -1,20 +1,14 @@
 /** What the user asks of groups. All of it needs the server; what changes comes back as notices of the group. */
 import { groupService } from '../local/address'
-import type { Address, Affiliation, Moment } from '../local/types'
+import type { Address, Affiliation, Moment, SettingsChange } from '../local/types'
 import { Refused } from '../xmpp/errors'
-import {
-  affiliationQuery,
-  memberElements,
-  momentOf,
-  settingsElement,
-  type SettingsChange
-} from '../xmpp/groups'
+import { affiliationQuery, memberElements, momentOf, settingsElement } from '../xmpp/groups'
+import { bare } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, children, el, type OutgoingXml, type Xml } from '../xmpp/xml'
+import { setGroupPicture } from './group-card'
 import type { Groups } from './groups'
-
-export type { SettingsChange } from '../xmpp/groups'
 
 /** People who could not be added, with the condition of each error (RFC 6120 §8.3.3). */
 export type NotAdded = Record<Address, string>
@@ -23,6 +17,12 @@ export interface GroupLink {
   token: string
   /** The page that leads any app to the group. */
   url: string
+}
+
+/** Who asks to come in, and what they call themselves; empty: unknown. */
+export interface Asking {
+  jid: Address
+  nick: string
 }
 
 /** Who has a message of the user, and since when; 0: not yet. */
@@ -50,6 +50,8 @@ export interface GroupCalls {
     group: Address,
     change: { name?: string; description?: string; settings?: SettingsChange }
   ): Promise<void>
+  /** Sets the picture, or with null removes it. Throws if it is too large, or of a type that others do not show. */
+  picture(group: Address, picture: Blob | null): Promise<void>
   accept(group: Address): Promise<void>
   /** The link by which people come in; undefined: there is none. */
   link(group: Address): Promise<GroupLink | undefined>
@@ -57,7 +59,7 @@ export interface GroupCalls {
   renewLink(group: Address, revoke: boolean): Promise<GroupLink | undefined>
   /** Comes in with the token of a link. `asked`: admins have to approve. */
   join(group: Address, token: string): Promise<'inside' | 'asked'>
-  asking(group: Address): Promise<Address[]>
+  asking(group: Address): Promise<Asking[]>
   answer(group: Address, person: Address, approve: boolean): Promise<void>
   /** Who has received and read a message of the user. `id`: the group's. */
   receipts(group: Address, id: string): Promise<GroupReceipt[]>
@@ -116,6 +118,10 @@ export function groupCalls(me: Address, wire: Wire, groups: Groups): GroupCalls 
       await ask('set', group, request)
       await groups.update(group)
     },
+    picture: async (group, picture) => {
+      await setGroupPicture(wire, group, picture)
+      await groups.update(group)
+    },
     accept: async (group) => {
       await ask('set', group, own('accept'))
       await groups.update(group)
@@ -131,7 +137,10 @@ export function groupCalls(me: Address, wire: Wire, groups: Groups): GroupCalls 
     },
     asking: async (group) => {
       const list = child(await ask('get', group, own('asking')), NS.groups, 'asking')
-      return children(list, NS.groups, 'asks').map((one) => attribute(one, 'jid'))
+      return children(list, NS.groups, 'asks').map((one) => ({
+        jid: bare(attribute(one, 'jid')),
+        nick: attribute(one, 'nick')
+      }))
     },
     answer: async (group, person, approve) => {
       await ask('set', group, own(approve ? 'approve' : 'decline', { jid: person }))

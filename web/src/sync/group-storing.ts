@@ -130,7 +130,7 @@ function worthTelling({
   asks,
   what
 }: NonNullable<ReceivedMessage['change']>['change']) {
-  const moved = members.some((one) => one.affiliation !== one.was)
+  const moved = members.some((one) => one.affiliation !== one.was || one.moved !== undefined)
   return moved || name !== undefined || description !== undefined || asks !== undefined || what !== undefined
 }
 

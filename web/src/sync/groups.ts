@@ -5,7 +5,6 @@
 import { isGroup } from '../local/address'
 import { updateChat } from '../local/chats'
 import type { Database } from '../local/database'
-import { newContact } from '../local/contact'
 import type { Address, Group, GroupChange, Member, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { Lost, Refused } from '../xmpp/errors'
@@ -14,6 +13,8 @@ import { localOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, children, el, type Xml } from '../xmpp/xml'
+import { updateContact } from './contacts'
+import { showGroupPicture } from './group-card'
 
 /** Errors that mean that the account is not in a group, or that there is none. */
 const OUT = ['forbidden', 'item-not-found', 'gone', 'not-acceptable', 'registration-required']
@@ -53,9 +54,11 @@ export class Groups {
       const same =
         before?.number === state.number &&
         before.name === state.name &&
+        before.picture === state.picture &&
         before.affiliation === state.affiliation &&
         before.invited === state.invited
       if (!same) this.wanted.add(state.address)
+      else void showGroupPicture(this.db, this.wire, state.address, state.picture).catch(() => undefined)
     }
     for (const [address, { affiliation }] of known) {
       if (affiliation !== 'none') await this.left(address)
@@ -164,7 +167,11 @@ export class Groups {
       })
       return true
     })
-    if (stored) this.changed(group)
+    if (stored) {
+      this.changed(group)
+      // It is fetched again in the next session, if it could not be had now
+      void showGroupPicture(this.db, this.wire, group, state.picture).catch(() => undefined)
+    }
     return stored
   }
 
@@ -180,9 +187,8 @@ export class Groups {
 
   /** Names of groups are where those of people are. */
   private async name(group: Address, name: string): Promise<void> {
-    const contact = (await this.db.contacts.get(group)) ?? newContact(group)
     const nick = name || localOf(group)
-    if (contact.nick !== nick) await this.db.contacts.put({ ...contact, nick })
+    if ((await this.db.contacts.get(group))?.nick !== nick) await updateContact(this.db, group, { nick })
   }
 
   /** Within a transaction: a group tells of a change. It is asked if this device has missed something before it. */

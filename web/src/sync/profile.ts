@@ -2,11 +2,9 @@
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { chosenName, cleanAbout } from '../local/names'
-import { LARGEST_PICTURE, pictureType } from '../local/picture'
 import type { Address } from '../local/types'
-import { base64, hex } from '@scure/base'
-import { fromBase64 } from '../local/bytes'
 import { updateContact } from './contacts'
+import { pictureToSend, storePicture } from './pictures'
 import { type Item, itemsOf, publish } from '../xmpp/pubsub'
 import type { Wire } from '../xmpp/wire'
 import { domainOf } from '../xmpp/jid'
@@ -14,7 +12,6 @@ import { NS } from '../xmpp/ns'
 import { attribute, child, el, textOf } from '../xmpp/xml'
 
 const VCARD_NODE = 'urn:xmpp:vcard4'
-const PICTURE_TYPES = ['image/png', 'image/jpeg', 'image/webp']
 export const PROFILE_NODES: string[] = [NS.nick, VCARD_NODE, NS.avatarMetadata]
 
 export interface ProfileChange {
@@ -90,14 +87,10 @@ export class Profiles {
       await updateContact(this.db, this.me, { picture: '' })
       return
     }
-    if (picture.size > LARGEST_PICTURE || !PICTURE_TYPES.includes(picture.type)) {
-      throw new Error('not a picture that others can show')
-    }
-    const bytes = new Uint8Array(await picture.arrayBuffer())
-    const hash = await sha1(bytes)
-    const data = el('data', { xmlns: NS.avatarData }, base64.encode(bytes))
+    const { bytes, hash, text } = await pictureToSend(picture)
+    const data = el('data', { xmlns: NS.avatarData }, text)
     await publish(this.wire, NS.avatarData, hash, data, 'open')
-    const info = el('info', { id: hash, type: picture.type, bytes: String(bytes.length) })
+    const info = el('info', { id: hash, type: picture.type, bytes: String(bytes) })
     await publish(
       this.wire,
       NS.avatarMetadata,
@@ -112,18 +105,6 @@ export class Profiles {
   private async picture(account: Address, hash: string): Promise<boolean> {
     if (await this.db.pictures.get(hash)) return true
     const [item] = await itemsOf(this.wire, account, NS.avatarData, hash)
-    try {
-      const bytes = fromBase64(textOf(item?.payload))
-      const type = pictureType(bytes)
-      if (!type || (await sha1(bytes)) !== hash) return false
-      await this.db.pictures.put({ hash, data: new Blob([bytes], { type }) })
-      return true
-    } catch {
-      return false
-    }
+    return storePicture(this.db, textOf(item?.payload), hash)
   }
-}
-
-async function sha1(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return hex.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
 }

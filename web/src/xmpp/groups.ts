@@ -1,6 +1,6 @@
 /** Groups as XML (docs/protocol.md, Groups): what they tell of themselves, and what is asked of them. */
 import { cleanAbout, cleanName } from '../local/names'
-import type { Address, Affiliation, Circle, Group, GroupChange, GroupSettings, Member } from '../local/types'
+import type { Address, Affiliation, Circle, Group, GroupChange, Member, SettingsChange } from '../local/types'
 import { bare } from './jid'
 import { NS } from './ns'
 import { attribute, child, children, el, type OutgoingXml, textOf, type Xml } from './xml'
@@ -11,11 +11,6 @@ const AFFILIATIONS: readonly string[] = ['owner', 'admin', 'member', 'outcast'] 
 
 /** A group as the server tells it, without what is only known here. */
 export type GroupState = Omit<Group, 'plain' | 'by'>
-
-/** The settings that can be changed. */
-export type SettingsChange = Partial<
-  Pick<GroupSettings, 'announce' | 'approve' | 'history' | 'invite' | 'change' | 'expire'>
->
 
 /**
  * Who has written a message in a group: their address, which the group vouches for. In an anonymous group, their
@@ -32,8 +27,10 @@ export function changeIn(message: Xml): { change: GroupChange; number: number } 
   if (!element) return undefined
   const name = child(element, NS.groups, 'name')
   const description = child(element, NS.groups, 'description')
-  const asks = bare(attribute(child(element, NS.groups, 'asks'), 'jid'))
+  const asking = child(element, NS.groups, 'asks')
+  const asks = bare(attribute(asking, 'jid'))
   const what = (['settings', 'avatar', 'destroyed'] as const).find((one) => child(element, NS.groups, one))
+  const settings = settingsChanged(child(element, NS.groups, 'settings'))
   const members = children(element, NS.groups, 'member')
     .slice(0, MOST_MEMBERS)
     .map((one) => ({
@@ -41,7 +38,8 @@ export function changeIn(message: Xml): { change: GroupChange; number: number } 
       affiliation: affiliationOf(attribute(one, 'affiliation')),
       was: affiliationOf(attribute(one, 'was')),
       nick: cleanName(attribute(one, 'nick')),
-      invited: attribute(one, 'invited') === 'true'
+      invited: attribute(one, 'invited') === 'true',
+      ...(attribute(one, 'moved') && { moved: bare(attribute(one, 'moved')) })
     }))
     .filter(({ jid }) => jid !== '')
   return {
@@ -50,11 +48,29 @@ export function changeIn(message: Xml): { change: GroupChange; number: number } 
       members,
       ...(name && { name: cleanName(textOf(name)) }),
       ...(description && { description: cleanAbout(textOf(description)) }),
-      ...(asks && { asks }),
-      ...(what && { what })
+      ...(asks && { asks, nick: cleanName(attribute(asking, 'nick')) }),
+      ...(what && { what }),
+      ...(settings && { settings })
     },
     number: natural(attribute(element, 'number'))
   }
+}
+
+/** The settings that a change names; undefined: none. */
+function settingsChanged(element: Xml | undefined): SettingsChange | undefined {
+  const said = new Map([...(element?.attributes ?? [])])
+  const change: SettingsChange = {}
+  for (const name of ['announce', 'approve', 'history'] as const) {
+    const value = said.get(name)
+    if (value !== undefined) change[name] = value === 'true'
+  }
+  for (const name of ['invite', 'change'] as const) {
+    const value = said.get(name)
+    if (value !== undefined) change[name] = value === 'admins' ? 'admins' : 'members'
+  }
+  const expire = said.get('expire')
+  if (expire !== undefined) change.expire = natural(expire)
+  return Object.keys(change).length ? change : undefined
 }
 
 /** A group in a list, or with everything about it. `address`: who was asked; empty: it says itself. */
@@ -66,6 +82,7 @@ export function groupIn(element: Xml, address: Address = ''): GroupState {
     address: address || bare(attribute(element, 'jid')),
     name: cleanName(attribute(element, 'name')),
     description: cleanAbout(textOf(child(element, NS.groups, 'description'))),
+    picture: hashOf(attribute(element, 'avatar')),
     number: natural(attribute(element, 'number')),
     affiliation: affiliationOf(attribute(element, 'affiliation')),
     invited: attribute(element, 'invited') === 'true',
@@ -147,6 +164,11 @@ export function affiliationOf(text: string): Affiliation {
 export function momentOf(text: string): number {
   const time = Date.parse(text)
   return Number.isNaN(time) ? 0 : time
+}
+
+/** A SHA-1 in hexadecimal; empty: it is none. */
+function hashOf(text: string): string {
+  return /^[0-9a-f]{40}$/.test(text) ? text : ''
 }
 
 function natural(text: string): number {

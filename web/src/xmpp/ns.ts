@@ -64,6 +64,7 @@ export const NS = {
   disco: 'http://jabber.org/protocol/disco#info',
   caps: 'http://jabber.org/protocol/caps',
   nick: 'http://jabber.org/protocol/nick',
+  vcardTemp: 'vcard-temp',
   vcard: 'urn:ietf:params:xml:ns:vcard-4.0',
   avatarData: 'urn:xmpp:avatar:data',
   avatarMetadata: 'urn:xmpp:avatar:metadata',

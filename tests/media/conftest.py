@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunningServer
+from tests.media.seaweed import S3, seaweed
 from tests.media.uploading import Uploader
 
 
@@ -37,3 +38,10 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @pytest.fixture
 def ada(media: RunningServer) -> Uploader:
     return Uploader(media, "ada")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3, for all files of a process."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as there:
+        yield there

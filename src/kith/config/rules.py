@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kith.config.errors import ConfigError, wrong
 from kith.config.ldap_rules import check_ldap
+from kith.config.media_rules import check_media
 from kith.config.relays import check_relays
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
 from kith.config.sms_rules import check_sms
@@ -30,6 +31,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     check_sms(config, places)
     check_ldap(config, places)
     check_relays(config, places)
+    check_media(config, places)
     _check_urls(config, places)
     _check_dns_server(config, places)
 

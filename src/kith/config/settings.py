@@ -92,6 +92,35 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             " files are then sent by nginx (X-Accel-Redirect)."
         ),
     ] = ""
+    media_store: Annotated[
+        Literal["folder", "s3"], _about("Where files are kept: in media_dir (folder), or in a bucket (s3).")
+    ] = "folder"
+    media_s3_bucket: Annotated[str, _about("The name of the bucket.")] = ""
+    media_s3_endpoint: Annotated[
+        str, _about("The address of a store that speaks S3's protocol. Empty: Amazon's.")
+    ] = ""
+    media_s3_region: Annotated[str, _about("The region of the bucket, like eu-central-1.")] = ""
+    media_s3_prefix: Annotated[str, _about("What the names of all objects begin with, like kith.")] = ""
+    media_s3_key_id: Annotated[
+        str,
+        _about("The id of the access key. Empty: found as AWS tools find it, like a role of the machine."),
+    ] = ""
+    media_s3_secret: Annotated[str, _about("The secret of the access key.")] = ""
+    media_s3_direct: Annotated[
+        bool,
+        _about("Whether downloads come from the bucket, at signed addresses, and not through the server."),
+    ] = True
+    media_cdn_url: Annotated[
+        str, _about("The address of a CDN before the files. Downloads are redirected to signed addresses.")
+    ] = ""
+    media_cdn_kind: Annotated[
+        Literal["cloudfront", "cloudfront-custom", "hmac"],
+        _about("How addresses at the CDN are signed: for CloudFront, or with an HMAC of path and expiry."),
+    ] = "cloudfront"
+    media_cdn_key_id: Annotated[str, _about("The id that CloudFront gave to the public key.")] = ""
+    media_cdn_key: Annotated[
+        Path | None, _about("File with the private key for CloudFront (PEM), or with the secret of the HMAC.")
+    ] = None
     federation: Annotated[
         bool,
         _about("Whether people here can reach people on other servers. Needs a certificate that is valid."),

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from kith.edge.certificate import ascii_domain
 from kith.edge.edge import Edge
-from kith.edge.media_origin import CANONICAL, RELATION, canonical_origin, origin_for
+from kith.edge.media_origin import CANONICAL, RELATION, canonical_origin, download_origin, origin_for
 from kith.edge.proxies import Fields, is_loopback
 from kith.edge.tls import peer_address
 from kith.edge.webapp import MEDIA_ORIGINS
@@ -128,7 +128,8 @@ class Web:
     def media_origins(self, request: web.Request) -> set[str]:
         """The origins of media that a page may connect to."""
         try:
-            return {self.media_origin(request), canonical_origin(self.edge.config)} - {""}
+            origins = {self.media_origin(request), canonical_origin(self.edge.config)}
+            return (origins | {download_origin(self.edge.config)}) - {""}
         except web.HTTPBadRequest:
             return set()
 

@@ -45,3 +45,18 @@ def origin_for(config: Config, host: str, secure: bool) -> str:
     if not secure and config.media_http_port:
         return origin("http", host, config.media_http_port)
     return origin("https", host, config.media_https_port) if config.media_https_port else ""
+
+
+def download_origin(config: Config) -> str:
+    """The origin to which downloads are redirected: of a CDN, or of a bucket.
+
+    Empty if the media server sends them itself.
+    """
+    if config.media_cdn_url:
+        url = config.media_cdn_url
+    elif config.media_store == "s3" and config.media_s3_direct:
+        url = config.media_s3_endpoint or f"https://s3.{config.media_s3_region or 'us-east-1'}.amazonaws.com"
+    else:
+        return ""
+    parts = urlsplit(url)
+    return origin(parts.scheme, parts.hostname or "", parts.port or _USUAL[parts.scheme])

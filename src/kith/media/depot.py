@@ -10,22 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from kith.base.clock import Clock
 from kith.config import Config
 from kith.media import records
 from kith.media.database import Database
-from kith.media.folder import FolderBlobs, as_blob_error
+from kith.media.downloads import serving
+from kith.media.folder import as_blob_error
 from kith.media.records import Blob
-from kith.ports.blobs import Blobs
+from kith.media.stores import make_blobs
+from kith.ports.blobs import BlobError
 
+logger = structlog.get_logger("kith.media")
 #: Threads for reading and writing files. A disk that hangs holds up media, and nothing else.
 _THREADS = 8
 _T = TypeVar("_T")
-
-
-def make_blobs(config: Config, disk: ThreadPoolExecutor) -> Blobs:
-    """The blob store that the settings name."""
-    return FolderBlobs(config.media_folder / "blobs", disk)
 
 
 class Depot:
@@ -36,7 +36,7 @@ class Depot:
         self.clock = clock
         self.disk = ThreadPoolExecutor(_THREADS, "kith-media-disk")
         self.database = Database(config.media_folder / "media.sqlite")
-        self.blobs = make_blobs(config, self.disk)
+        self.blobs = make_blobs(config, self.disk, clock)
         self.uploading: set[str] = set()
         self._spool = config.media_folder / "spool"
 
@@ -71,7 +71,7 @@ class Depot:
 
     async def complete(self, blob: Blob) -> Blob:
         """Moves an upload whose last byte has come to its place. Returns its new record. Raises BlobError."""
-        await self.blobs.put(blob.id, self.spool(blob.id), blob.size)
+        await self.blobs.put(blob.id, self.spool(blob.id), blob.size, serving(blob))
         now = self.now()
         await self.database.write(lambda db: records.complete(db, blob.id, now))
         return blob._replace(completed=now, expires=None, token=None)
@@ -103,4 +103,7 @@ class Depot:
                 await self.on_disk(partial((self._spool / name).unlink, missing_ok=True))
         for blob in waiting:
             if blob.offset == blob.size and blob.size:
-                await self.complete(blob)
+                try:
+                    await self.complete(blob)
+                except BlobError as error:  # the client repeats its request, and so does this
+                    logger.warning("an upload could not be finished", blob=blob.id, cause=str(error))

@@ -57,7 +57,7 @@ class FolderBlobs:
     async def stop(self) -> None:
         pass
 
-    async def put(self, blob: str, spool: Path, size: int) -> None:
+    async def put(self, blob: str, spool: Path, size: int, serving: Serving) -> None:
         await self._do(lambda: self._put(blob, spool, size))
 
     def _put(self, blob: str, spool: Path, size: int) -> None:

@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from kith.media.depot import Depot
-from kith.media.downloads import SAFE, answer, serving
+from kith.media.downloads import SAFE, Download, answer, serving
+from kith.media.stores import SOURCE
 from kith.media.tus import Tus, bearer
 from kith.media.uploads import Interrupted, UploadError, Uploads
 from kith.ports.blobs import BlobError, is_blob_id
@@ -48,6 +49,7 @@ class MediaWeb:
         app.router.add_put("/u/{blob}/{name}", self._put, expect_handler=self._expect)
         Tus(depot, uploads, body).add_to(app.router, self._expect)
         app.router.add_get("/m/{blob}/{name}", self._get)
+        app.router.add_get(SOURCE + "{blob}", self._get_here)
         app.router.add_get("/health", self._health)
         self.app = app
         self._runner = web.AppRunner(
@@ -137,16 +139,37 @@ class MediaWeb:
         if found is None or found.completed is None:
             raise web.HTTPNotFound
         download = answer(found, lambda name: request.headers.get(name, ""))
-        address = await self._depot.blobs.address(blob, serving(found)) if download.end else None
-        if address is not None:
-            raise web.HTTPFound(address, headers={"Cache-Control": "no-store"})
+        if download.end and request.method == "GET":  # signatures are for GET alone
+            address = await self._depot.blobs.address(blob, serving(found))
+            if address is not None:
+                return web.Response(status=302, headers={"Location": address, "Cache-Control": "no-store"})
+        return await self._send(request, blob, download)
+
+    async def _get_here(self, request: web.Request) -> web.StreamResponse:
+        """Sends a blob, for a CDN, which would be redirected to itself by `_get`."""
+        blob = request.match_info["blob"]
+        found = await self._depot.find(blob) if is_blob_id(blob) else None
+        if found is None or found.completed is None:
+            raise web.HTTPNotFound
+        download = answer(found, lambda name: request.headers.get(name, ""))
+        return await self._send(request, blob, download)
+
+    async def _send(self, request: web.Request, blob: str, download: Download) -> web.StreamResponse:
         response = web.StreamResponse(status=download.status, headers=download.headers)
         if request.method == "HEAD" or download.end == download.start:
             return web.Response(status=download.status, headers=download.headers)
         pieces = self._depot.blobs.read(blob, download.start, download.end)
+        piece = await anext(pieces)  # while an error can still be the answer
         await response.prepare(request)
-        async for piece in pieces:
-            await response.write(piece)
+        await response.write(piece)
+        try:
+            async for piece in pieces:
+                await response.write(piece)
+        except BlobError as error:
+            _logger.warning("the blob store failed in the middle of a download: %s", error)
+            if request.transport is not None:
+                request.transport.abort()  # the client sees that something is missing
+            return response
         await response.write_eof()
         return response
 

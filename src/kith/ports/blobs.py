@@ -47,8 +47,10 @@ class Blobs(Protocol):
     async def stop(self) -> None:
         """Ends what still runs."""
 
-    async def put(self, blob: str, spool: Path, size: int) -> None:
+    async def put(self, blob: str, spool: Path, size: int, serving: Serving) -> None:
         """Keeps the content of a spool file of ``size`` bytes, and removes the file.
+
+        ``serving``: how it will be downloaded, for a store with addresses of its own.
 
         When this returns, the blob survives a power failure. Repeating it after it was interrupted at any
         moment is safe, also if the file is gone since the blob is there.

@@ -23,6 +23,7 @@ from kith.edge.tls import peer_address
 from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
 from kith.media.http import MediaWeb
+from kith.media.records import Blob
 from kith.media.sending import File, cork, duplicate, send_pieces, send_plain
 from kith.media.shelf import Opened, Shelf
 from kith.ports.blobs import BlobError
@@ -90,8 +91,15 @@ class House:
         self.shelf = Shelf(depot)
         self.visitors = Visitors(edge.connection_limit)
         self.accel = depot.config.media_accel.rstrip("/")
+        #: Whether downloads are redirected although the files are here.
+        self.redirects = bool(depot.config.media_cdn_url)
         self._second = 0
         self._date = b""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether somebody else sends the files, also small ones."""
+        return bool(self.accel) or self.redirects
 
     def date(self) -> bytes:
         """The Date field of answers (RFC 9110 §6.6.1)."""
@@ -182,7 +190,7 @@ class MediaConnection(asyncio.Protocol):
                     return
             self._buffer = self._buffer[found.end() :]
             name = blob.decode()
-            opened = self._house.shelf.at_hand(name) if not self._house.accel else None
+            opened = None if self._house.elsewhere else self._house.shelf.at_hand(name)
             if opened is not None and self._writing:
                 self._answer_now(opened, method == b"HEAD", values)
             else:
@@ -230,22 +238,38 @@ class MediaConnection(asyncio.Protocol):
             del download.headers["Content-Length"]
             place = f"{accel}/{blob.id[:2]}/{blob.id}"
             download = Download(200, {**download.headers, "X-Accel-Redirect": place, "Content-Length": "0"})
-        elif opened.content is None and opened.descriptor is None and download.end:
-            address = await self._house.depot.blobs.address(blob.id, serving(blob))
-            if address is not None:
-                moved = {**SAFE, "Location": address, "Cache-Control": "no-store", "Content-Length": "0"}
-                download = Download(302, moved)
-        if head or not download.end:
+        here = opened.content is not None or opened.descriptor is not None
+        if download.end and not head and (self._house.redirects or not here):
+            await self._send_from_store(download, blob)
+        elif head or not download.end:
             self._write(self._head(download))
         elif opened.content is not None:
             self._write(self._head(download) + opened.content[download.start : download.end])
         elif opened.descriptor is not None:
             await self._send_file(download, opened.descriptor)
-        else:
-            self._write(self._head(download))
-            async for piece in self._house.depot.blobs.read(blob.id, download.start, download.end):
-                self._write(piece)
-                await self._drain()
+
+    async def _send_from_store(self, download: Download, blob: Blob) -> None:
+        """Redirects to an address of the blob store, or sends what is read from it.
+
+        Raises BlobError in the middle of the content.
+        """
+        blobs = self._house.depot.blobs
+        try:
+            if (address := await blobs.address(blob.id, serving(blob))) is not None:
+                moved = {**SAFE, "Location": address, "Cache-Control": "no-store", "Content-Length": "0"}
+                self._write(self._head(Download(302, moved)))
+                return
+            pieces = blobs.read(blob.id, download.start, download.end)
+            piece = await anext(pieces)
+        except BlobError as error:
+            logger.warning("the blob store does not answer", error=str(error))
+            self._write(self._head(Download(503, {**SAFE, "Content-Length": "0", "Retry-After": "30"})))
+            return
+        self._write(self._head(download) + piece)
+        async for piece in pieces:
+            await self._drain()
+            self._write(piece)
+        await self._drain()
 
     async def _send_file(self, download: Download, descriptor: int) -> None:
         transport, house = self._transport, self._house

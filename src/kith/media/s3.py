@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 logger = structlog.get_logger("kith")
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-_PIECE = 1024 * 1024
+#: Small, since slow clients keep one each.
+_PIECE = 128 * 1024
 #: The least size of a part of an upload, and how many parts one may have at most (S3 allows 10 000).
 _PART = 8 * 1024 * 1024
 _PARTS = 5000

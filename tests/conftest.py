@@ -69,6 +69,8 @@ class RunningServer:
 
     domain = "localhost"
     address = "127.0.0.1"
+    #: What `kith` is told to do.
+    arguments: tuple[str, ...] = ("serve",)
     #: Whether it may be forked (`tests.nursery`), which takes a fifth of the time.
     forks = True
 
@@ -103,10 +105,14 @@ class RunningServer:
         """Starts it and waits until it listens."""
         with self.log.open("ab") as log:
             if self.forks and not _EXECUTED & self.environ.keys():
-                self._process = fork(["serve"], self.environ, log)
+                self._process = fork([*self.arguments], self.environ, log)
             else:
                 self._process = subprocess.Popen(
-                    [*KITH, "serve"], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    [*KITH, *self.arguments],
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
                 )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

@@ -13,10 +13,12 @@ import structlog
 import uvloop
 
 from kith import __version__, journal
+from kith.alone import MediaProcess
+from kith.base.failures import StartError
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
 from kith.notify import notify
-from kith.server import Server, StartError
+from kith.server import Server
 from kith.store.database import CHECK_THREAD
 from kith.store.errors import StoreError
 from kith.terminal import say
@@ -41,14 +43,14 @@ def _spare_collections() -> None:
 _SWITCH_INTERVAL = 0.001
 
 
-async def _serve(config: Config, reread: Callable[[], Config] | None) -> None:
+async def _serve(config: Config, reread: Callable[[], Config] | None, role: str) -> None:
     asyncio.get_running_loop().set_exception_handler(journal.loop_error)
-    server = Server(config, reread)
+    server = MediaProcess(config, reread) if role == MEDIA else Server(config, reread)
     server.listen_to_signals()
     await server.start()
     _spare_collections()
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    logger.info("started", version=__version__, domain=config.domain)
+    logger.info("started", version=__version__, domain=config.domain, role=role)
     notify("READY=1")
     await server.run()
     logger.info("stopping")
@@ -57,6 +59,8 @@ async def _serve(config: Config, reread: Callable[[], Config] | None) -> None:
     logger.info("stopped")
 
 
+#: What a process serves: messages, and media too unless they have a server of their own; or media alone.
+MESSAGES, MEDIA = "messages", "media"
 #: The exit status if one of the server's threads fails: EX_SOFTWARE of sysexits.h.
 CRIPPLED = 70
 
@@ -76,11 +80,16 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
         os._exit(CRIPPLED)
 
 
-def serve(config: Config, renamed: Sequence[Renamed] = (), reread: Callable[[], Config] | None = None) -> int:
+def serve(
+    config: Config,
+    renamed: Sequence[Renamed] = (),
+    reread: Callable[[], Config] | None = None,
+    role: str = MESSAGES,
+) -> int:
     """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start.
 
     ``renamed``: settings that were given under an old name, for a warning in the log.
-    ``reread``: reads the settings again, on SIGHUP.
+    ``reread``: reads the settings again, on SIGHUP. ``role``: `MESSAGES` or `MEDIA`.
     """
     json = config.log_format == "json"
     journal.set_up(config.log_level, config.log_format, sys.stdout if json else sys.stderr)
@@ -89,7 +98,7 @@ def serve(config: Config, renamed: Sequence[Renamed] = (), reread: Callable[[], 
     threading.excepthook = _thread_failed
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config, reread))
+            runner.run(_serve(config, reread, role))
     except (StartError, ConfigError, StoreError) as error:
         say(f"kith: {error}", sys.stderr)
         return 2

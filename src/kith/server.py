@@ -16,6 +16,7 @@ from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret, has_secret
 from kith.base.clock import Clock
+from kith.base.failures import StartError
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.base.secret import Secret
@@ -47,6 +48,7 @@ from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.groups.seats import Seats
 from kith.housekeeping import Housekeeping
+from kith.media.connection import shared_secret
 from kith.media.database import MediaDatabaseError
 from kith.media.jobs.pool import PicturePool
 from kith.media.local import LocalMedia
@@ -77,10 +79,6 @@ _GOODBYE = 2.0
 _DATABASE_BUSY = 10.0
 #: The number of connections that the kernel queues until they are accepted.
 _BACKLOG = 1024
-
-
-class StartError(Exception):
-    """The server can't start. The text is one line for the operator."""
 
 
 class Server:
@@ -222,7 +220,9 @@ class Server:
     def _media_server(self, secret: Secret) -> MediaServer | None:
         """The media server, if it is in this process."""
         local = self.node.get(UploadService).media if self.config.has_media else None
-        return MediaServer(local.depot, self.edge, secret) if isinstance(local, LocalMedia) else None
+        if not isinstance(local, LocalMedia):
+            return None
+        return MediaServer(local.depot, self.edge, shared_secret(self.config, secret))
 
     def _take_folder(self) -> None:
         """Locks the data folder, and creates the database if the folder was never used.

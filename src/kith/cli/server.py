@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -22,7 +23,22 @@ def add_commands(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def serve(config: ConfigOption = None) -> None:
+class Role(StrEnum):
+    """What a server process does."""
+
+    messages = "messages"
+    media = "media"
+
+
+def serve(
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="messages: everything. media: only the files that people send, for a message server."
+        ),
+    ] = Role.messages,
+    config: ConfigOption = None,
+) -> None:
     """Run the message server until Ctrl-C.
 
     Without settings it serves the domain localhost from the folder ./data. Example:
@@ -33,7 +49,7 @@ def serve(config: ConfigOption = None) -> None:
 
     renamed: list[Renamed] = []
     loaded = load_settings(config, renamed.append)
-    raise typer.Exit(serve(loaded, renamed, lambda: load(config, os.environ)))
+    raise typer.Exit(serve(loaded, renamed, lambda: load(config, os.environ), role.value))
 
 
 def settings() -> None:

@@ -38,7 +38,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
 
 def _check_urls(config: Config, places: Mapping[str, str]) -> None:
     """The addresses that a reverse proxy gives to the server have to be origins."""
-    for name in ("public_url", "media_url"):
+    for name in ("public_url", "media_url", "media_control_url"):
         url = getattr(config, name)
         if not url:
             continue
@@ -58,6 +58,10 @@ def _check_urls(config: Config, places: Mapping[str, str]) -> None:
                 else "files need a host of their own"
             )
             raise wrong(name, places[name], f"only {parts.scheme}://{parts.netloc}, nothing behind it: {why}")
+    if config.media_control_url and not config.media_secret:
+        raise wrong("media_control_url", places["media_control_url"], "it needs the setting media_secret too")
+    if config.media_secret and len(config.media_secret) < 32:
+        raise wrong("media_secret", places["media_secret"], "at least 32 random characters")
     if config.media_url and config.media_url.rstrip("/") == config.public_url.rstrip("/"):
         reason = "it has to be another host than that of public_url, so that no file can act for the app"
         raise wrong("media_url", places["media_url"], reason)
@@ -89,7 +93,7 @@ def check_domain(config: Config, places: Mapping[str, str]) -> None:
 
 
 def _check_addresses(config: Config, places: Mapping[str, str]) -> None:
-    for name in ("listen", "component_listen", "metrics_listen"):
+    for name in ("listen", "component_listen", "metrics_listen", "media_control_listen"):
         if not getattr(config, name):
             raise wrong(name, places[name], "no address to listen on")
         for address in getattr(config, name):

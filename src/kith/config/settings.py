@@ -85,6 +85,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     media_days: Annotated[
         _Count, _about("Days after which files are removed, unless somebody sends them again. 0: never.")
     ] = 365
+    media_secret: Annotated[
+        str,
+        _about(
+            "What a message server and a media server of its own share (kith serve --role media): at least 32"
+            " random characters, the same for both."
+        ),
+    ] = ""
+    media_control_url: Annotated[
+        str,
+        _about(
+            "The control port of the media server, like http://10.0.0.3:8082, if that is a server of its own."
+            " Without it, the media server is a part of the message server."
+        ),
+    ] = ""
+    media_control_port: Annotated[
+        _Port, _about("Where a media server of its own answers message servers, usually 8082. Not encrypted.")
+    ] = 0
+    media_control_listen: Annotated[list[str], _about("IP addresses to listen on for message servers.")] = (
+        msgspec.field(default_factory=lambda: ["127.0.0.1", "::1"])
+    )
     media_accel: Annotated[
         str,
         _about(
@@ -409,6 +429,7 @@ PORTS = (
     *CLIENT_PORTS,
     "media_http_port",
     "media_https_port",
+    "media_control_port",
     "component_port",
     "metrics_port",
     "federation_port",

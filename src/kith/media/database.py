@@ -14,11 +14,10 @@ from typing import TypeVar
 _T = TypeVar("_T")
 #: How long to wait for another process, such as `kith media expire`, in seconds.
 _BUSY = 10.0
-_VERSION = 1
 #: ``crc``: CRC-32 of the bytes before ``offset``. ``completed``: when the last byte came; NULL until then.
 #: ``expires``: when an unfinished upload ends. ``orphaned``: when the last claim ended; NULL while there is
 #: one. ``token``: SHA-256 of the token of the upload. Times are in seconds since 1970.
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE blob (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, size INTEGER NOT NULL, type TEXT NOT NULL, claim BLOB NOT NULL,
     created INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL DEFAULT 0,
@@ -41,6 +40,10 @@ CREATE TABLE owner (
 CREATE TABLE total (bytes INTEGER NOT NULL, blobs INTEGER NOT NULL);
 INSERT INTO total VALUES (0, 0);
 """
+#: ``doomed``: blobs without a record whose files are still to be removed.
+_SECOND = "CREATE TABLE doomed (id TEXT PRIMARY KEY) WITHOUT ROWID"
+#: What makes a database of each version from the one before. A released one is never changed.
+_MIGRATIONS = (_FIRST, _SECOND)
 
 
 class MediaDatabaseError(Exception):
@@ -78,13 +81,13 @@ class Database:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
+        if version > len(_MIGRATIONS):
             connection.close()
             raise sqlite3.DatabaseError("a newer version of Kith has written it")
-        if version < 1:
-            for statement in _SCHEMA.split(";"):
+        for migration in _MIGRATIONS[version:]:
+            for statement in migration.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
         connection.execute("COMMIT")
         return connection
 

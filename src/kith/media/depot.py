@@ -40,12 +40,16 @@ class Depot:
         self.uploading: set[str] = set()
         self._spool = config.media_folder / "spool"
 
-    async def start(self) -> None:
-        """Opens everything, and finishes what was interrupted. Raises MediaDatabaseError, BlobError."""
+    async def start(self, recover: bool = True) -> None:
+        """Opens everything. Raises MediaDatabaseError, BlobError.
+
+        ``recover``: finishes what was interrupted, which is for the media server alone.
+        """
         await self.database.open()
         await self.on_disk(lambda: self._spool.mkdir(mode=0o700, parents=True, exist_ok=True))
         await self.blobs.start()
-        await self._recover()
+        if recover:
+            await self._recover()
 
     async def stop(self) -> None:
         await self.blobs.stop()
@@ -76,11 +80,23 @@ class Depot:
         await self.database.write(lambda db: records.complete(db, blob.id, now))
         return blob._replace(completed=now, expires=None, token=None)
 
-    async def remove(self, blob: Blob) -> None:
-        """Removes a blob or an upload and everything about it. Raises BlobError."""
-        await self.on_disk(lambda: self.spool(blob.id).unlink(missing_ok=True))
-        await self.blobs.remove(blob.id)
-        await self.database.write(lambda db: records.forget(db, blob, self.now()))
+    async def remove(self, blob: str, orphaned_by: int | None = None) -> bool:
+        """Removes a blob or an upload and everything about it. Returns whether it did. Raises BlobError.
+
+        ``orphaned_by``: not unless it has been without claims since this time. The record goes first, so that
+        nobody can claim a blob whose file is being removed.
+        """
+        now = self.now()
+        if not await self.database.write(lambda db: records.doom(db, blob, now, orphaned_by)):
+            return False
+        await self.bury(blob)
+        return True
+
+    async def bury(self, blob: str) -> None:
+        """Removes the files of a blob that has no record any more. Raises BlobError."""
+        await self.on_disk(lambda: self.spool(blob).unlink(missing_ok=True))
+        await self.blobs.remove(blob)
+        await self.database.write(lambda db: records.buried(db, blob))
 
     async def on_disk(self, work: Callable[[], _T]) -> _T:
         """Does something on a thread for the disk. Raises BlobError."""

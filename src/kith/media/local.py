@@ -102,17 +102,19 @@ class LocalMedia:
 
     def _claim(self, db: sqlite3.Connection, request: MakeClaims) -> Reply:
         config, now = self.depot.config, self.depot.now()
-        added = 0
+        added: dict[str, int] = {}
         for claim in request.claims:
             blob = records.find(db, claim.blob)
             if blob is None or blob.completed is None or not _shows(claim.secret, blob.claim):
                 return Refusal("missing")
             if claim.until is not None and claim.until <= now:
                 return Refusal("missing")
-            added += 0 if records.has_claim(db, blob.id, request.owner) else blob.size
+            if not records.has_claim(db, blob.id, request.owner):
+                added[blob.id] = blob.size
         used = records.account(db, request.owner, now).bytes
-        if added and config.media_account_bytes and used + added > config.media_account_bytes:
-            return Refusal("account", most=config.media_account_bytes)
+        most = config.media_account_bytes
+        if added and most and used + sum(added.values()) > most:
+            return Refusal("account", most=most)
         records.name_owner(db, request.owner, request.address)
         for claim in request.claims:
             records.add_claim(db, claim.blob, request.owner, now, claim.until)
@@ -129,7 +131,7 @@ class LocalMedia:
     async def _drop(self, owner: str) -> Reply:
         for blob in await self.depot.database.read(lambda db: records.unfinished(db, owner)):
             if blob.id not in self.depot.uploading:
-                await self.depot.remove(blob)
+                await self.depot.remove(blob.id)
         while await self.depot.database.write(lambda db: self._drop_claims(db, owner)):
             pass
         return Usage(0, 0, 0, 0, 0)

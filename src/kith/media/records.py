@@ -143,6 +143,34 @@ def forget(db: sqlite3.Connection, blob: Blob, now: int) -> None:
         tidy_owner(db, owner, now)
 
 
+def doom(db: sqlite3.Connection, blob: str, now: int, orphaned_by: int | None = None) -> bool:
+    """Removes the record of a blob, and remembers that its file is to be removed.
+
+    ``orphaned_by``: does nothing unless the blob has been without claims since this time. Returns whether it
+    did something.
+    """
+    found = find(db, blob)
+    if found is None:
+        return False
+    if orphaned_by is not None:
+        row = db.execute("SELECT orphaned FROM blob WHERE id = ?", (blob,)).fetchone()
+        if row[0] is None or row[0] > orphaned_by:
+            return False
+    forget(db, found, now)
+    db.execute("INSERT OR IGNORE INTO doomed VALUES (?)", (blob,))
+    return True
+
+
+def doomed(db: sqlite3.Connection, limit: int) -> list[str]:
+    """Blobs without a record whose files are to be removed."""
+    return [id for (id,) in db.execute("SELECT id FROM doomed LIMIT ?", (limit,))]
+
+
+def buried(db: sqlite3.Connection, blob: str) -> None:
+    """The files of a blob without a record are removed."""
+    db.execute("DELETE FROM doomed WHERE id = ?", (blob,))
+
+
 def tidy_owner(db: sqlite3.Connection, owner: str, now: int) -> None:
     """Forgets an account that has nothing here, and has uploaded nothing today."""
     db.execute(
@@ -169,18 +197,19 @@ def unfinished(db: sqlite3.Connection, owner: str) -> list[Blob]:
 
 
 def expired_uploads(db: sqlite3.Connection, now: int, limit: int) -> list[Blob]:
+    """Uploads that are not complete, and whose time is over."""
     rows = db.execute(
         f"SELECT {COLUMNS} FROM blob WHERE completed IS NULL AND expires <= ? LIMIT ?", (now, limit)
     )
     return [Blob(*row) for row in rows]
 
 
-def orphans(db: sqlite3.Connection, before: int, limit: int) -> list[Blob]:
+def orphans(db: sqlite3.Connection, before: int, limit: int) -> list[str]:
     """Complete blobs whose last claim had ended by ``before``."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM blob WHERE orphaned <= ? AND completed IS NOT NULL LIMIT ?", (before, limit)
+        "SELECT id FROM blob WHERE orphaned <= ? AND completed IS NOT NULL LIMIT ?", (before, limit)
     )
-    return [Blob(*row) for row in rows]
+    return [id for (id,) in rows]
 
 
 def ended_claims(db: sqlite3.Connection, now: int, made_before: int, limit: int) -> list[tuple[str, str]]:
@@ -197,6 +226,20 @@ def owners(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, st
     return db.execute(
         "SELECT id, address FROM owner WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
     ).fetchall()
+
+
+def complete_after(db: sqlite3.Connection, after: str, limit: int) -> list[Blob]:
+    """The complete blobs whose ids come after ``after``, in order."""
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM blob WHERE id > ? AND completed IS NOT NULL ORDER BY id LIMIT ?",
+        (after, limit),
+    )
+    return [Blob(*row) for row in rows]
+
+
+def largest_owners(db: sqlite3.Connection, limit: int) -> list[tuple[str, str, int]]:
+    """The accounts that use the most: id, address, bytes."""
+    return db.execute("SELECT id, address, bytes FROM owner ORDER BY bytes DESC LIMIT ?", (limit,)).fetchall()
 
 
 def claims_of(db: sqlite3.Connection, owner: str, limit: int) -> list[tuple[str, str]]:

@@ -9,7 +9,11 @@ from kith.media.depot import Depot
 from kith.media.front import House, MediaConnection
 from kith.media.http import MediaWeb
 from kith.media.slots import USE
+from kith.media.upkeep import Upkeep
 from kith.media.uploads import Uploads
+
+#: How often claims and blobs are looked at that have expired, in seconds.
+_UPKEEP_EVERY = 300.0
 
 
 class MediaServer:
@@ -18,6 +22,7 @@ class MediaServer:
     def __init__(self, depot: Depot, edge: Edge, secret: Secret) -> None:
         self._edge = edge
         self._web = MediaWeb(depot, Uploads(depot, secret.key(USE)))
+        self._upkeep = Upkeep(depot)
         self._house = House(edge, depot, self._web)
 
     async def start(self, listeners: Listeners) -> None:
@@ -25,6 +30,7 @@ class MediaServer:
         await self._web.start()
         house = self._house
         self._edge.tasks.repeat(house.visitors.sweep, 5.0)
+        self._edge.tasks.repeat(self._upkeep.run, _UPKEEP_EVERY)
         await listeners.listen("media_http_port", lambda: MediaConnection(house))
         await listeners.listen(
             "media_https_port",

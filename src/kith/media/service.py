@@ -28,7 +28,7 @@ from kith.core.routing.hosts import Hosts
 from kith.edge.media_origin import canonical_origin
 from kith.features.disco import Identity, item
 from kith.features.forms import Field, build_form
-from kith.media.connection import make_media
+from kith.media.connection import make_media, shared_secret
 from kith.media.departures import Departures
 from kith.media.requests import (
     Claim,
@@ -98,12 +98,12 @@ class UploadService(Feature):
         self._randomness = randomness
         self._hosts = hosts
         self._tasks = tasks
-        self._key = secret.key(USE)
+        self._key = shared_secret(config, secret).key(USE)
         self._address = f"{self.service}.{domain.name}"
         self._slots = RateLimit(SLOTS_PER_MINUTE, 60.0)
         self._requests = RateLimit(REQUESTS_PER_MINUTE, 60.0)
         #: The media server that this service speaks for.
-        self.media = make_media(config, clock)
+        self.media = make_media(config, clock, randomness, secret)
         self._departures = Departures(self.media, store)
 
     async def start(self) -> None:

@@ -140,7 +140,7 @@ class Uploads:
     async def end(self, upload: Blob) -> None:
         """Removes an upload that is not complete. Raises UploadError."""
         with _refusing():
-            await self._depot.remove(upload)
+            await self._depot.remove(upload.id)
 
 
 @contextmanager

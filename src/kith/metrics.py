@@ -30,6 +30,7 @@ from kith.core.sessions.resumption import Resumption
 from kith.edge.edge import Edge
 from kith.federation.federation import Federation
 from kith.ports.store import Holdings, Store
+from kith.push.pushing import Pushing
 from kith.store.errors import StoreError
 
 #: The maximum age of metrics for which the store has to count rows, in seconds.
@@ -72,7 +73,9 @@ class Figures(Collector):
         store: Store,
         resumption: Resumption,
         budget: Budget,
+        pushing: Pushing,
     ) -> None:
+        self._pushing = pushing
         self._edge = edge
         self._federation = federation
         self._figures = figures
@@ -166,6 +169,12 @@ class Figures(Collector):
             ((("live",), figures.delivered), (("log",), figures.replayed)),
         )
 
+        yield _labelled(
+            CounterMetricFamily("kith_pushes", "What became of pushes.", labels=["carrier", "result"]),
+            figures.pushes.items(),
+        )
+        yield _gauge("kith_push_registrations", "Devices that want to be woken.", self._pushing.count)
+
     def _store(self) -> Iterator[Metric]:
         store = self._kept
         commits = store.commits
@@ -220,10 +229,11 @@ class Metrics:
         store: Store,
         resumption: Resumption,
         budget: Budget,
+        pushing: Pushing,
     ) -> None:
         self._store = store
         self._budget = budget
-        self._figures = Figures(edge, federation, figures, store, resumption, budget)
+        self._figures = Figures(edge, federation, figures, store, resumption, budget, pushing)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._figures)
         ProcessCollector(registry=self._registry)

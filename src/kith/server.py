@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from kith import calls, groups, welcome
+from kith import calls, groups, push, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret, has_secret
@@ -58,6 +58,7 @@ from kith.metrics import Metrics
 from kith.ports.blobs import BlobError
 from kith.ports.connection import Security, Sink
 from kith.ports.directory import Directory
+from kith.push.pushing import Pushing
 from kith.records.passwords import Passwords
 from kith.renewal import Renewal
 from kith.site import Site
@@ -122,7 +123,7 @@ class Server:
             node = self.node = Node(
                 config,
                 store,
-                (*ALL, *groups.ALL, *calls.ALL, *_media_features(config)),
+                (*ALL, *groups.ALL, *calls.ALL, *push.ALL, *_media_features(config)),
                 passwords,
                 secret,
                 LocalPlacement(),
@@ -246,6 +247,7 @@ class Server:
             self.node.store,
             self.node.get(Resumption),
             self.node.get(Codes).budget,
+            self.node.get(Pushing),
         )
         await metrics.start()
         await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)

@@ -46,6 +46,7 @@ NAMESPACES = {
     "urn:xmpp:message-retract:1": "XEP-0424",
     "urn:xmpp:pep-vcard-conversion": "XEP-0398",
     "urn:xmpp:ping": "XEP-0199",
+    "urn:xmpp:push": "XEP-0357",
     "urn:xmpp:reporting": "XEP-0377",
     "urn:xmpp:sid": "XEP-0359",
     "urn:xmpp:time": "XEP-0202",

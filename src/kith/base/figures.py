@@ -18,6 +18,7 @@ class Figures:
         "logins",
         "messages",
         "presences",
+        "pushes",
         "replayed",
         "sessions",
         "sms",
@@ -39,5 +40,6 @@ class Figures:
         self.sms: Counter[str] = Counter()  # text messages that were sent, failed, or over the limit
         self.sms_countries: Counter[tuple[str, str]] = Counter()  # the same by country and result
         self.sms_gateways: Counter[tuple[str, str]] = Counter()  # by a gateway's host and result
+        self.pushes: Counter[tuple[str, str]] = Counter()  # by carrier and result: sent, failed, ended
         self.stanza_errors: Counter[str] = Counter()  # by condition
         self.stream_errors: Counter[str] = Counter()

@@ -158,6 +158,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             " returned to their senders with an error."
         ),
     ] = 48.0
+    push_services: Annotated[
+        list[str],
+        _about(
+            "Domains of other clients' push services (XEP-0357), like p2.siacs.eu. Empty: all if federation"
+            " is on, else none."
+        ),
+    ] = msgspec.field(default_factory=list)
     dns_server: Annotated[
         str, _about("Name server for finding other servers, as address:port. Empty: the system's.")
     ] = ""

@@ -105,6 +105,8 @@ class Poster:
         self._hosts = hosts
         self._figures = figures
         self._tasks = tasks
+        #: Called with each posting that was delivered.
+        self.delivered: list[Callable[[Posting], None]] = []
 
     def post(
         self,
@@ -221,6 +223,8 @@ class Poster:
         self._figures.delivered += delivered
         if not posting.confined:
             self._to_occupants(posting.group, posting.data, posting.own, posting.recipients)
+        for listener in self.delivered:
+            listener(posting)
 
     def broadcast(self, group: Group, stored: bytes) -> None:
         """Sends something that is not kept, such as a typing notification, to the same devices."""

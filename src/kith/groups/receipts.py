@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import unescape
 from weakref import WeakKeyDictionary
 from xml.etree.ElementTree import Element, SubElement
@@ -86,6 +86,8 @@ class Receipts:
         self._tasks = tasks
         self._privacy = privacy
         self._known: WeakKeyDictionary[Group, _Known] = WeakKeyDictionary()
+        #: Called with the bare address of a member, that of the group, and up to which id it has read.
+        self.readers: list[Callable[[str, str, int], None]] = []
 
     def posted(self, group: Group, id: int, author: str) -> None:
         """A message was put in the order of its group."""
@@ -124,6 +126,8 @@ class Receipts:
         now = _from(int(self._clock.now() * 1000))
         read = self._id(texts.get("read", ""), now)
         delivered = max(self._id(texts.get("delivered", ""), now), read)
+        for reader in self.readers if read else ():
+            reader(bare, group.jid, read)
         if not self._shows_reading(bare):
             read = 0
         progress = known.members.setdefault(bare, Progress())

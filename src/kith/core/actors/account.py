@@ -19,15 +19,39 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 
+class Waking(Protocol):
+    """Decides which devices of an account have to be woken, because they miss something (`kith.push`)."""
+
+    def received(self, id: int, stanza: Stanza) -> None:
+        """A message to the account was committed under this id, and sent to those of its sessions that get
+        it.
+        """
+
+    def sent(self, stanza: Stanza, to: JID) -> None:
+        """The account has sent a message, so somebody is at one of its devices."""
+
+
 class Account:
     """An account that is owned by this node, and in its memory.
 
     ``jid``: the bare address as text. ``address``: the same as a `JID`. ``sessions``: the bound sessions by
     resource, including those that have lost their connection and can be resumed. ``slot``: the slot of its
-    address. ``state``: data of features, by their class.
+    address. ``state``: data of features, by their class. ``waking``: None if none of its devices wants to be
+    woken.
     """
 
-    __slots__ = ("address", "delivery", "id", "jid", "leaving", "roster", "sessions", "slot", "state")
+    __slots__ = (
+        "address",
+        "delivery",
+        "id",
+        "jid",
+        "leaving",
+        "roster",
+        "sessions",
+        "slot",
+        "state",
+        "waking",
+    )
 
     def __init__(self, record: AccountRecord) -> None:
         self.id = record.id
@@ -39,6 +63,7 @@ class Account:
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)
         self.state: dict[object, Any] = {}
+        self.waking: Waking | None = None
 
     def available(self) -> list[Session]:
         """The sessions that have sent presence."""

@@ -154,6 +154,9 @@ class Feature:
         """Handles the answer to an iq from the server or an account. True if the iq was this feature's."""
         return False
 
+    def session_opened(self, session: Session) -> None:
+        """A resource was bound, and nothing was sent to its session yet. This is not called if it resumes."""
+
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
         """Bind 2 has bound a resource: enables what the client asks for. Returns children of ``<bound/>``."""
         return ()

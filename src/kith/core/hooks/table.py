@@ -123,6 +123,7 @@ class Hooks:
         self.message_sent_committed = Each(Feature.message_sent_committed)
         self.message_received_committed = Each(Feature.message_received_committed)
         self.iq_result = AnyOf(Feature.iq_result)
+        self.session_opened = Each(Feature.session_opened)
         self.session_bound = JoinedInTurn(Feature.session_bound)
         self.session_resumed = Each(Feature.session_resumed)
         self.element = AnyOf(Feature.element)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.tasks import Tasks
@@ -45,6 +47,10 @@ class Post:
         self._received = hooks.message_received_committed
         self._figures = figures
         self._tasks = tasks
+        #: Called with iqs that come back with an error, since the server itself could not send them.
+        self.returned: list[Callable[[Stanza], None]] = []
+        #: Called with messages that were committed for an account which left the memory in the meantime.
+        self.unloaded: list[Callable[[Envelope], None]] = []
 
     def elsewhere(self, to: JID) -> Host | None:
         """The host for an address; None for the domain itself and for accounts owned by this node.
@@ -80,8 +86,12 @@ class Post:
         """Delivers a stanza made by the server or a feature, without logging it (RFC 6121 §8.5)."""
         account = self._accounts.get(to.bare)
         if account is None:
-            if not self.is_local(to) and self.allows(sender, to, stanza):
-                self.to_host(stanza, sender, to)
+            if not self.is_local(to):
+                if self.allows(sender, to, stanza):
+                    self.to_host(stanza, sender, to)
+            elif not to.local and stanza.kind == "iq":
+                for returned in self.returned:
+                    returned(stanza)
             return
         if not self.allows(sender, to, stanza):
             return
@@ -115,6 +125,11 @@ class Post:
                 self._figures.delivered += len(envelope.delivered_to)
                 for hook in self._received:
                     hook(envelope, account)
+                if account.waking is not None and envelope.id:
+                    account.waking.received(envelope.id, envelope.stanza)
+            elif envelope.id:
+                for missed in self.unloaded:
+                    missed(envelope)
         elif sender is not None:
             try:
                 self._hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
@@ -124,12 +139,16 @@ class Post:
         if sender is not None and (mine := sender.account) is not None:
             for hook in self._sent:
                 hook(envelope, mine)
+            if mine.waking is not None:
+                mine.waking.sent(envelope.stanza, to)
 
     def sent(self, envelope: Envelope) -> None:
         """Tells the features of the sender's half: the recipient's owner delivers it."""
         if envelope.sender is not None and (mine := envelope.sender.account) is not None:
             for hook in self._sent:
                 hook(envelope, mine)
+            if mine.waking is not None:
+                mine.waking.sent(envelope.stanza, envelope.to)
 
     def known(self, envelope: Envelope) -> None:
         """A retry of a message that is durable: whoever was there has it."""

@@ -115,6 +115,8 @@ class Sessions:
         self._tracing.opened(session)
         self.figures.sessions += 1
         logger.debug("session opened", session=session.full)
+        for hook in self._hooks.session_opened:
+            hook(session)
 
     def end(self, session: Session, error: StreamError | None = None) -> None:
         """Ends the session, and its connection if it has one."""

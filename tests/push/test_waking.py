@@ -1,0 +1,358 @@
+"""Which devices are woken, each by itself, and how often; also over restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kith.core.sessions.resumption import Resumption
+from kith.push.carrier import Gone, Later
+from kith.push.registration import SPACE
+from kith.push.rules import ANSWER, BACKOFF, CALL_AGAIN
+from tests.clocks import SetClock
+from tests.push.night import SOON, night
+
+PROPOSE = "<propose xmlns='urn:xmpp:jingle-message:0' id='c'/>"
+
+
+async def test_a_sleeping_device_is_woken_at_once_and_by_content_alone(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada", "<composing xmlns='http://jabber.org/protocol/chatstates'/>")
+        await n.write(ben, "ada", "<received xmlns='urn:xmpp:receipts' id='m1'/>")
+        await n.passes()
+        assert n.carrier.woken == []
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_device_is_woken_once_until_it_was_here(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        for _ in range(20):
+            await n.write(ben, "ada")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+        phone = await n.person("ada/phone")
+        await n.leaves(phone)
+        await n.passes()
+        assert n.carrier.woken == []  # it has read everything
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_device_that_does_not_come_is_woken_again_for_something_new_after_a_while(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+        await n.passes(10 * BACKOFF[0])
+        assert n.carrier.woken == []  # nothing new
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+        await n.write(ben, "ada")
+        await n.passes(BACKOFF[1] / 2)
+        assert n.carrier.woken == []
+        await n.passes(BACKOFF[1])
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_call_wakes_a_device_that_was_woken_for_messages(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.passes(CALL_AGAIN)
+        n.carrier.pushes.clear()
+        await n.write(ben, "ada", PROPOSE)
+        assert [wake.call for _, wake in n.carrier.pushes] == [True]
+
+
+async def test_a_call_that_was_answered_elsewhere_wakes_nobody(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, desktop = await n.person("ben/desktop"), await n.person("ada/desktop")
+        phone = await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada", PROPOSE)
+        await n.write(desktop, "ada", "<accept xmlns='urn:xmpp:jingle-message:0' id='c'/>")
+        await n.acknowledges(desktop)
+        await n.passes()
+        assert n.carrier.woken == []
+        assert phone.sm is not None
+
+
+async def test_a_sleeping_phone_is_woken_although_a_desktop_is_in_use(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, desktop = await n.person("ben/desktop"), await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.acknowledges(desktop)
+        assert n.carrier.woken == []
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_message_that_was_read_on_the_desktop_wakes_nobody(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, desktop = await n.person("ben/desktop"), await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        first = await n.write(ben, "ada")
+        await n.write(desktop, "ben", f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{first}'/>")
+        await n.passes()
+        assert n.carrier.woken == []
+        await n.write(ben, "ada")
+        await n.write(ben, "ada")
+        await n.write(desktop, "ben", f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{first}'/>")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]  # only the first one was read
+
+
+async def test_a_read_mark_in_another_chat_does_not_keep_a_phone_asleep(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, eve = await n.person("ben/desktop"), await n.person("eve/desktop")
+        desktop = await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        first = await n.write(ben, "ada")
+        await n.write(eve, "ada")
+        await n.write(desktop, "ben", f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{first}'/>")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_who_answers_on_the_desktop_has_read(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, desktop = await n.person("ben/desktop"), await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.write(desktop, "ben")
+        await n.passes()
+        assert n.carrier.woken == []
+
+
+async def test_a_mark_of_how_far_a_chat_was_shown_keeps_the_phone_asleep(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, desktop = await n.person("ben/desktop"), await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        n.there.heard(desktop)
+        await n.write(ben, "ada")
+        got = next(one for one in n.there.heard(desktop) if one.kind == "message")
+        stanza_id = got.child("{urn:xmpp:sid:0}stanza-id")
+        assert stanza_id is not None
+        await n.there.says(
+            desktop,
+            "<iq type='set' id='mds'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            "<publish node='urn:xmpp:mds:displayed:0'><item id='ben@localhost'>"
+            "<displayed xmlns='urn:xmpp:mds:displayed:0'>"
+            f"<stanza-id xmlns='urn:xmpp:sid:0' id='{stanza_id.get('id')}' by='ada@localhost'/>"
+            "</displayed></item></publish></pubsub></iq>",
+        )
+        await n.passes()
+        assert n.carrier.woken == []
+
+
+async def test_a_device_whose_connection_answers_is_not_woken(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.passes(ANSWER / 2)
+        await n.acknowledges(phone)
+        await n.passes(10 * ANSWER)
+        assert n.carrier.woken == []
+
+
+async def test_a_device_whose_connection_only_looks_alive_is_woken(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.passes(ANSWER - 1)
+        assert n.carrier.woken == []
+        await n.passes(2)
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_an_inactive_device_that_answers_is_not_woken_and_one_that_does_not_is_sooner(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        await n.there.says(phone, "<inactive xmlns='urn:xmpp:csi:0'/>")
+        await n.write(ben, "ada")
+        await n.acknowledges(phone)
+        await n.passes()
+        assert n.carrier.woken == []
+        await n.write(ben, "ada")
+        await n.passes(ANSWER - 5)
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_device_that_resumes_is_not_woken_for_what_it_then_gets(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        sink = phone.sink
+        n.vanishes(phone)
+        n.there.node.get(Resumption)._tokens["token-ada/phone"] = phone
+        await n.write(ben, "ada")
+        assert n.carrier.woken == []  # it may have changed the network
+        session = await n.there.node.sessions.resume(phone.account, "token-ada/phone", "0")
+        session.sink = sink
+        n.there.node.sessions.resumed(session)
+        await n.acknowledges(session)
+        await n.passes()
+        assert n.carrier.woken == []
+
+
+async def test_each_device_is_woken_by_itself(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, tablet = await n.person("ben/desktop"), await n.person("ada/tablet")
+        for device in ("phone", "tablet", "watch"):
+            await n.sleeper(f"ada/{device}")
+        await n.write(ben, "ada")
+        await n.acknowledges(tablet)
+        await n.passes()
+        assert sorted(n.carrier.woken) == ["ada/phone", "ada/watch"]
+
+
+async def test_what_one_has_written_oneself_wakes_no_other_device(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        desktop = await n.person("ada/desktop")
+        await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(desktop, "ben")
+        await n.write(desktop, "ada")
+        await n.passes()
+        assert n.carrier.woken == []
+
+
+async def test_a_device_that_reads_its_log_and_leaves_is_woken_for_what_came_in_between(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+        phone = await n.there.session("ada/phone", presence=False)  # as a service worker does
+        await n.there.says(phone, "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+        await n.write(ben, "ada")
+        await n.passes()
+        assert n.carrier.woken == []  # it is still here
+        await n.leaves(phone)
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_registration_that_the_service_does_not_know_any_more_ends(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        n.carrier.failure = Gone("no such thing")
+        await n.write(ben, "ada")
+        ada = await n.there.node.accounts.load("ada@localhost")
+        assert ada is not None
+        assert ada.waking is None
+        assert await n.there.node.store.documents(ada.id, SPACE) == []
+
+
+async def test_a_service_that_refuses_for_now_is_asked_again_when_it_wants(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        n.carrier.failure = Later("busy", 120.0)
+        await n.write(ben, "ada")
+        n.carrier.failure = None
+        await n.passes(100)
+        assert n.carrier.woken == []
+        await n.passes(30)
+        assert n.carrier.woken == ["ada/phone"]
+        await n.passes(1000)
+        assert n.carrier.woken == []
+
+
+async def test_a_device_that_was_revoked_is_not_woken(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone", device="0123456789abcdef")  # no such device
+        await n.write(ben, "ada")
+        assert n.carrier.woken == []
+        assert n.pushing.count == 0
+
+
+# -- restarts ------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_not_pushed_before_a_kill_is_pushed_after_it(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with night(tmp_path, clock=clock) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        n.pushing.wake = lambda *what: None  # type: ignore[method-assign]  # killed before it does
+        await n.write(ben, "ada")
+    async with night(tmp_path, clock=clock) as n:
+        assert n.carrier.woken == []  # devices that were connected are given a moment
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_what_was_pushed_before_a_restart_is_not_pushed_after_it(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with night(tmp_path, clock=clock) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+    async with night(tmp_path, clock=clock) as n:
+        await n.passes(3 * BACKOFF[0])
+        assert n.carrier.woken == []
+        ben = await n.person("ben/desktop")
+        await n.write(ben, "ada")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_after_a_kill_during_a_push_the_device_is_woken_again_only_if_it_does_not_come(
+    tmp_path: Path,
+) -> None:
+    for name, comes in (("comes", True), ("stays", False)):
+        (tmp_path / name).mkdir()
+        clock = SetClock()
+        async with night(tmp_path / name, clock=clock) as n:
+            ben = await n.person("ben/desktop")
+            await n.sleeper("ada/phone")
+
+            async def killed(owner: str, registration: object, wake: object) -> None:
+                raise RuntimeError("killed")
+
+            n.carrier.push = killed  # type: ignore[method-assign]
+            n.pushing.changed = lambda *what: None  # type: ignore[method-assign]
+            await n.write(ben, "ada")
+        async with night(tmp_path / name, clock=clock) as n:
+            await n.passes(SOON)
+            assert n.carrier.woken == []
+            if comes:
+                phone = await n.person("ada/phone")
+                await n.leaves(phone)
+            await n.passes(60)
+            assert n.carrier.woken == ([] if comes else ["ada/phone"])
+
+
+async def test_what_a_device_has_got_before_a_restart_does_not_wake_it_after(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with night(tmp_path, clock=clock) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.acknowledges(phone)
+        await n.passes(1)
+        await n.passes(ANSWER)
+    async with night(tmp_path, clock=clock) as n:
+        await n.passes(60)
+        assert n.carrier.woken == []

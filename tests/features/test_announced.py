@@ -93,6 +93,16 @@ async def _ping(s: Scene) -> None:
         await s.get(f"<ping xmlns='{ns.PING}'/>", to)
 
 
+async def _push(s: Scene) -> None:
+    """A client may disable what it has not enabled; there is no push service here to enable."""
+    await s.set(f"<disable xmlns='{ns.PUSH}' jid='push.example'/>")
+    await refused(s.own, "set", f"<enable xmlns='{ns.PUSH}' jid='push.example' node='n'/>", s.own.bare)
+
+
+async def _services(s: Scene) -> None:
+    assert (await s.own.result("get", f"<services xmlns='{ns.EXTERNAL_SERVICES}'/>", "localhost")) is not None
+
+
 async def _time(s: Scene) -> None:
     assert (await s.get(f"<time xmlns='{ns.TIME}'/>", "localhost")).findtext(f".//{{{ns.TIME}}}utc")
 
@@ -498,6 +508,8 @@ CHECKS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "urn:xmpp:bookmarks:1#compat": _bookmarks,
     "urn:xmpp:bookmarks:1#compat-pep": _bookmarks,
     ns.HINTS: _hints,
+    ns.PUSH: _push,
+    ns.EXTERNAL_SERVICES: _services,
     ns.RETRACT: _retraction,
     f"{ns.RETRACT}#tombstone": _retraction,
     ns.COMMANDS: _commands,

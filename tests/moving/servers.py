@@ -80,6 +80,9 @@ authentication = "internal_hashed"
 default_archive_policy = true
 log = {{ debug = "{self.folder}/log" }}
 VirtualHost "{self.domain}"
+Component "rooms.{self.domain}" "muc"
+modules_enabled = {{ "muc_mam"; "vcard_muc" }}
+muc_log_by_default = true
 """
         )
         (self.folder / "data").mkdir(exist_ok=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.chaos.conftest import LONG
 from tests.conftest import RunningServer, running
-from tests.moving.life import BOOKMARKS, BUNDLE, DEVICES, NOTES, PASSWORDS, live, view
+from tests.moving.life import BOOKMARKS, BUNDLE, DEVICES, NOTES, PASSWORDS, live, session, view
+from tests.moving.rooms import enter, meet, room_of, say, see
 from tests.moving.servers import Ejabberd, Other, Prosody
+from tests.raw import CLIENT
 
 OLD = "old.example"
 NEW = "new.example"
@@ -63,10 +67,14 @@ async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
     try:
         await prosody.register()
         before = await _lived(prosody)
+        await meet(prosody.port, OLD)
+        room_before = await see(prosody.port, OLD, "ada", room_of(OLD))
     finally:
         prosody.stop()
     after = await _moved(kith, prosody.export(), "--prosody", str(tmp_path / "data"))
-    for name in ("ada", "ben"):
+    await _expect_room(kith, room_before)
+    for name in ("ada", "ben"):  # the server adds bookmarks of groups
+        cast(dict[str, object], after[name][BOOKMARKS]).pop(room_of(NEW, "groups"), None)
         for what in (
             "roster",
             DEVICES,
@@ -85,6 +93,30 @@ async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
     assert after["cem"]["requests"] == [f"ada@{NEW}"]
     assert after["cem"]["archive"] == [(f"ben@{NEW}", "Read this later")]
     assert after["cem"]["offline"] == ["Read this later"]
+
+
+async def _expect_room(kith: RunningServer, before: dict[str, object]) -> None:
+    """The room is a group, in which members find everything, also one who never enters it."""
+    room = room_of(NEW, "groups")
+    here = await see(kith.port, NEW, "ada", room)
+    assert here == cast(dict[str, object], renamed(before)) | {
+        "archive": [
+            (re.sub("@[^/]*/", f"@groups.{NEW}/", str(sender)), text)
+            for sender, text in cast(list[tuple[str, str]], before["archive"])
+        ]
+    }
+    async with session(kith.port, NEW, "cem") as cem:
+        listed = await cem.result("get", "<groups xmlns='urn:kith:groups:0'/>")
+        assert [(one.get("jid"), one.get("affiliation")) for one in listed[0]] == [(room, "member")]
+        form = (
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value>"
+            "</field><field var='include-groupchat'><value>1</value></field></x>"
+        )
+        await cem.result("set", f"<query xmlns='urn:xmpp:mam:2'>{form}</query>")
+        bodies = [body.text for one in cem.inbox for body in one.iter(f"{CLIENT}body")]
+        assert bodies[-3:] == ["Apple", "Cheese", "Both"]
+        await enter(cem, room, "milk")
+        await say(cem, room, "And tea")
 
 
 @pytest.mark.skipif(not LONG, reason="needs ejabberd; the file below was written by one")
@@ -127,12 +159,15 @@ async def test_people_move_from_kith_to_kith_without_loss(tmp_path: Path, kith: 
         for name, password in PASSWORDS.items():
             old.kith("user", "add", f"{name}@{OLD}", "--password", password)
         await live(old.port, OLD)
+        await meet(old.port, OLD, "groups")
+        room_before = await see(old.port, OLD, "ada", room_of(OLD, "groups"))
         before = {name: await view(old.port, OLD, name) for name in ("ada", "ben")}
         file = tmp_path / "all.xml"
         said = old.kith("export", "--all", "--output", str(file)).stdout
-        assert "3 accounts with 6 archived messages" in said
+        assert "3 accounts and 1 room with " in said
         assert file.stat().st_mode & 0o777 == 0o600
     after = await _moved(kith, file)
+    await _expect_room(kith, room_before)
     for name in before:
         assert after[name] == renamed(before[name])
     assert after["cem"]["offline"] == ["Read this later"]

@@ -163,7 +163,7 @@ def import_(
         Optional[Path],
         typer.Option(
             metavar="DIR",
-            help="Prosody's data folder, for block lists and waiting messages.",
+            help="Prosody's data folder, for block lists, waiting messages and rooms.",
             show_default=False,
         ),
     ] = None,
@@ -182,9 +182,10 @@ def import_(
 
 def export_(
     jids: Annotated[
-        Optional[list[str]], typer.Argument(metavar="[ADDRESS]...", help="The accounts.", show_default=False)
+        Optional[list[str]],
+        typer.Argument(metavar="[ADDRESS]...", help="The accounts and rooms.", show_default=False),
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="All accounts and rooms.")] = False,
     output: Annotated[
         Optional[Path],
         typer.Option(

@@ -17,23 +17,26 @@ from kith.moving.exporting import Exporter
 from kith.ports.store import Store
 from kith.records.moves import Moves
 from kith.terminal import say
+from kith.wire.jid import parse_jid
 
 
 def export_(config: Config, jids: list[str], everybody: bool, output: Path | None, force: bool) -> None:
-    """Writes the accounts with these addresses, or all, into a file that only the current user can read.
+    """Writes the accounts and rooms with these addresses, or all, into a file for the current user alone.
 
     ``output``: by default, a new file in the working directory, with the date in its name; ``-`` is
     standard output. The file appears when it is complete. A server may run on the folder.
     """
     if everybody == bool(jids):
         fail("name the accounts to export, or use --all")
-    wanted = [checked_jid(config, jid) for jid in jids]
+    service = f"groups.{config.domain}"
+    rooms = [parse_jid(jid).bare for jid in jids if jid.rpartition("@")[2].lower() == service]
+    wanted = [checked_jid(config, jid) for jid in jids if jid.rpartition("@")[2].lower() != service]
     target = output or Path(f"{config.domain}-{datetime.now():%Y-%m-%d}.xml")
     to_pipe = str(target) == "-"
     if not to_pipe and target.exists() and not force:
         fail(f"{target} exists; name another file with --output, or use --force")
 
-    async def work(store: Store, file: BinaryIO) -> tuple[int, int]:
+    async def work(store: Store, file: BinaryIO) -> tuple[int, int, int]:
         moved = await Moves(store).all()  # these only say which number an account has now
         names = [jid for jid in await store.accounts() if jid not in moved] if everybody else wanted
         exporter = Exporter(store, Clock(), config.domain, file)
@@ -46,9 +49,13 @@ def export_(config: Config, jids: list[str], everybody: bool, output: Path | Non
                 count += 1
             elif not everybody:
                 fail(f"there is no account {jid}")
+        taken = await exporter.rooms(await store.groups() if everybody else rooms)
+        if not everybody and taken < len(rooms):
+            fail("there is no such room")
         exporter.end()
-        await note(store, "export", "all" if everybody else ", ".join(names), f"{count} accounts")
-        return count, exporter.messages
+        which = "all" if everybody else ", ".join([*names, *rooms])
+        await note(store, "export", which, f"{count} accounts, {taken} rooms")
+        return count, taken, exporter.messages
 
     if to_pipe:
         with_store(config, lambda store: work(store, sys.stdout.buffer))
@@ -57,7 +64,7 @@ def export_(config: Config, jids: list[str], everybody: bool, output: Path | Non
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            count, messages = with_store(config, lambda store: work(store, file))
+            count, taken, messages = with_store(config, lambda store: work(store, file))
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
@@ -67,8 +74,9 @@ def export_(config: Config, jids: list[str], everybody: bool, output: Path | Non
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    rooms_too = f" and {taken} room{'' if taken == 1 else 's'}" if taken else ""
     say(
-        f"{target}: {count} account{'' if count == 1 else 's'} with {messages} archived "
+        f"{target}: {count} account{'' if count == 1 else 's'}{rooms_too} with {messages} archived "
         f"message{'' if messages == 1 else 's'}. "
         "Keep it secret: passwords can be guessed with its SCRAM keys."
     )

@@ -1,11 +1,12 @@
-"""`kith import`: takes accounts of another server, from files of XEP-0227."""
+"""`kith import`: takes accounts and rooms of another server, from files of XEP-0227."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,12 +22,14 @@ from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.console import SafeConsole
+from kith.moving import prosody_rooms
 from kith.moving.arrival import Context
 from kith.moving.importing import Importer
 from kith.moving.prosody import with_stores
 from kith.moving.reading import Event
 from kith.moving.renaming import Renaming
 from kith.moving.report import KINDS, Left, Report
+from kith.moving.rooms import RoomImporter
 from kith.moving.sources import Sources
 from kith.moving.writes import Writes
 from kith.ports.store import Store, Unavailable
@@ -44,7 +47,7 @@ def import_(
     merge: bool,
     prosody: Path | None = None,
 ) -> None:
-    """Imports accounts. Ends the program with status 2 if it can't, and 1 if something was not taken.
+    """Imports accounts and rooms. Ends with status 2 if it can't, and with 1 if something was not taken.
 
     ``domains``: pairs ``OLD=NEW``. ``dry_run``: whether to write nothing. ``prosody``: Prosody's data folder.
 
@@ -57,11 +60,14 @@ def import_(
         report.leave("files", reason, file)
 
     try:
+        rooms: Iterable[Event] = ()
         sources = Sources(path, problem)
         events = sources.events()
         if prosody is not None:
-            next(prosody.iterdir(), None)  # raises OSError if it is no folder
+            for host in prosody_rooms.hosts(prosody):  # raises OSError if it is no folder
+                names.add_rooms(host)
             events = with_stores(events, prosody, problem)
+            rooms = prosody_rooms.rooms(prosody, problem)
     except OSError as error:
         fail(f"can't read {error.filename}: {error.strerror}")
     if not sources.count:
@@ -79,7 +85,7 @@ def import_(
             except (OSError, StoreError) as error:
                 fail(str(error))
         try:
-            _run(config, sources, events, names, report, dry_run, merge)
+            _run(config, sources, events, rooms, names, report, dry_run, merge)
         except Unavailable as error:
             fail(f"{error}; what is complete is stored, and another run continues")
     _show(report, dry_run)
@@ -94,8 +100,11 @@ def _pair(config: Config, text: str) -> tuple[str, str]:
         pair = parse_jid(old).domain, parse_jid(new).domain
     except ValueError:
         fail(f"--domain takes OLD=NEW, such as old.example={config.domain}, not {text!r}")
-    if not equals or pair[1] != config.domain:
-        fail(f"this server serves {config.domain}, so that is what --domain has to lead to")
+    if not equals or pair[1] not in (config.domain, f"groups.{config.domain}"):
+        fail(
+            f"this server serves {config.domain}, and rooms at groups.{config.domain}, "
+            "so that is what --domain has to lead to"
+        )
     return pair
 
 
@@ -103,6 +112,7 @@ def _run(
     config: Config,
     sources: Sources,
     events: Iterator[Event],
+    rooms: Iterable[Event],
     names: Renaming,
     report: Report,
     dry_run: bool,
@@ -117,9 +127,15 @@ def _run(
 
         async def work(store: Store) -> None:
             context = Context(store, Writes(store, not dry_run), Clock(), names, report)
-            await Importer(context, merge, None if dry_run else workers).run(events)
+            importer = Importer(context, merge, None if dry_run else workers)
+            await importer.run(events)
+            sources.progress = lambda _: None
+            # the accounts of the members of rooms are there now
+            again = sources.events() if importer.has_rooms else ()
+            await RoomImporter(context, merge, importer.takes).run(chain(again, rooms))
             if not dry_run:
-                await note(store, "import", details=f"{report.taken['accounts']} accounts")
+                counts = f"{report.taken['accounts']} accounts, {report.taken['rooms']} rooms"
+                await note(store, "import", details=counts)
 
         with_store(config, work, create=True)
 

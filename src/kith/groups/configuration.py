@@ -151,6 +151,7 @@ _OPTIONS = (
     _Option(f"{_CONFIG}roomsecret", "password", "text-private", "Password", _single, _text("password")),
     _option(f"{{{GROUPS}}}announce", "announce", "Only admins may write"),
     _option(f"{{{GROUPS}}}requests", "requests", "People may ask to become members"),
+    _option(f"{{{GROUPS}}}approve", "approve", "Admins approve who comes with a link"),
     _option(f"{{{GROUPS}}}history", "history", "New members see what was said before"),
     _Option(
         f"{{{GROUPS}}}expire",

@@ -1,4 +1,4 @@
-"""Writes accounts as one file of XEP-0227, account by account and page by page."""
+"""Writes accounts and rooms as one file of XEP-0227, one by one and page by page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
 from kith.features import bookmarks
-from kith.moving import blocks, cards, contacts, credentials, messages, nodes, private
-from kith.moving.names import ARCHIVE, PIE
+from kith.moving import blocks, cards, contacts, credentials, messages, nodes, private, room_exporting
+from kith.moving.names import ARCHIVE, PIE, ROOMS
 from kith.ports.store import AccountRecord, Store
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import escape_attribute, serialize
@@ -57,6 +57,25 @@ class Exporter:
         await self._list("offline-messages", PIE, waiting)
         await self._list("archive", ARCHIVE, messages.archive(self._store, record.id))
         self._write("</user>\n")
+
+    async def rooms(self, jids: Sequence[str]) -> int:
+        """Writes groups, on a host of their own, after all accounts. Returns how many."""
+        count = 0
+        for jid in jids:
+            record = await self._store.account(jid)
+            head = await room_exporting.head(self._store, record.id) if record is not None else None
+            if record is None or head is None:
+                continue
+            if not count:
+                self._write(f"</host>\n<host jid='{escape_attribute(parse_jid(jid).domain)}'>\n")
+            count += 1
+            name = escape_attribute(parse_jid(jid).local)
+            self._write(f"<room xmlns='{ROOMS}' name='{name}'>\n")
+            for element in head:
+                self._file.write(serialize(element, ROOMS) + b"\n")
+            await self._list("archive", ARCHIVE, room_exporting.archive(self._store, record.id))
+            self._write("</room>\n")
+        return count
 
     def _elements(self, elements: Sequence[Element]) -> None:
         for element in elements:

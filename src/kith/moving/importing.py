@@ -22,7 +22,16 @@ from kith.moving.messages import Messages
 from kith.moving.names import CREDENTIALS_TAG
 from kith.moving.nodes import Nodes
 from kith.moving.private import Private
-from kith.moving.reading import Event, HostOpened, Part, Stray, UserClosed, UserOpened
+from kith.moving.reading import (
+    Event,
+    HostOpened,
+    Part,
+    RoomClosed,
+    RoomOpened,
+    Stray,
+    UserClosed,
+    UserOpened,
+)
 from kith.ports.store import Keys
 from kith.records.passwords import new_salts
 from kith.wire.jid import JID, prepare_local
@@ -78,6 +87,13 @@ class Importer:
         self._existing: set[str] = set()
         self._begun: set[str] = set()
         self._kinds: dict[str, _Kinds] = {}
+        #: Whether there are rooms in the files, which are not taken here.
+        self.has_rooms = False
+        self._in_room = False
+
+    def takes(self, jid: str) -> bool:
+        """Whether an account is in the files."""
+        return jid in self._seen
 
     async def run(self, events: Iterable[Event], step: Callable[[], None] = lambda: None) -> None:
         """Imports everything. Raises `kith.ports.store.Unavailable` if the store fails."""
@@ -104,7 +120,11 @@ class Importer:
                 if self._current is not None:
                     self._current.complete = True
                 self._current = None
-            case Part():
+            case RoomOpened():
+                self.has_rooms = self._in_room = True
+            case RoomClosed():
+                self._in_room = False
+            case Part() if not self._in_room:
                 if self._current is not None:
                     self._current.parts.append(event)
                     self._held += event.size + 200

@@ -13,6 +13,12 @@ ARCHIVE = "urn:xmpp:pie:0#mam"
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 PRIVACY = "jabber:iq:privacy"
 
+#: Rooms are no part of XEP-0227. What Kith writes of them has a namespace of its own; others leave it out.
+ROOMS = "urn:kith:rooms:0"
+ROOM_TAG, CREATED_TAG, MEMBER_TAG, SUBJECT_TAG = (
+    ns.tag(ROOMS, name) for name in ("room", "created", "member", "subject")
+)
+
 CREDENTIALS_TAG = ns.tag(SCRAM, "scram-credentials")
 ROSTER_TAG = ns.tag(ns.ROSTER, "query")
 PRIVATE_TAG = ns.tag(ns.PRIVATE, "query")

@@ -105,7 +105,7 @@ class Nodes:
                     )
                 else:
                     payload = serialize(bookmarks.to_new(conference), " ")
-                    await self.put(bookmarks.NODE, room, payload, bookmarks.CONFIG)
+                    await self.put(bookmarks.NODE, self._id(bookmarks.NODE, room), payload, bookmarks.CONFIG)
         if bookmarks.OLD_NODE not in nodes.nodes and bookmarks.NODE in nodes.nodes:
             items = await nodes.items(nodes.nodes[bookmarks.NODE])
             payload = serialize(bookmarks.storage_of(items), " ")
@@ -141,7 +141,7 @@ class Nodes:
         if element is None or element.tag != _ITEM or len(element) > 1:
             self._leave("items", "too large, or not an item", example)
             return
-        id = element.get("id", "")
+        id = self._id(part.node, element.get("id", ""))
         payload = b""
         if len(element):
             element[0].tail = None
@@ -162,6 +162,15 @@ class Nodes:
                 bare = self._arrival.jid
             publisher = bare if bare != self._arrival.jid else ""
         await self._put(node, id, Item(self._context.clock.now(), payload, publisher))
+
+    def _id(self, node: str, id: str) -> str:
+        """The id of an item: that of a bookmark is the address of a room, which may have another one here."""
+        if node != bookmarks.NODE:
+            return id
+        try:
+            return str(self._context.names.jid(id))
+        except ValueError:
+            return id
 
     async def _put(self, node: Node, id: str, item: Item) -> None:
         nodes = await self.load()

@@ -37,6 +37,7 @@ class Level(Enum):
     SERVER = "server-data"
     HOST = "host"
     USER = "user"
+    ROOM = "room"
     LIST = "list"
 
 
@@ -57,6 +58,16 @@ class UserClosed(NamedTuple):
     """The account is complete."""
 
 
+class RoomOpened(NamedTuple):
+    """The data of a room follow: of the local part ``name``, on the domain of the last `HostOpened`."""
+
+    name: str
+
+
+class RoomClosed(NamedTuple):
+    """The room is complete."""
+
+
 class Include(NamedTuple):
     """Another file belongs here (XInclude). ``level``: where its root element belongs."""
 
@@ -66,7 +77,7 @@ class Include(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A piece of the data of an account.
+    """A piece of the data of an account or a room.
 
     ``within``: the tag of the list that it is in, such as a roster, or empty. ``node``: the attribute of
     that list. ``element``: None if the piece exceeds a limit. ``size``: in bytes.
@@ -85,7 +96,7 @@ class Stray(NamedTuple):
     tag: str
 
 
-Event = HostOpened | UserOpened | UserClosed | Include | Part | Stray
+Event = HostOpened | UserOpened | UserClosed | RoomOpened | RoomClosed | Include | Part | Stray
 
 #: Elements of an account whose children are the pieces.
 _LISTS = frozenset(
@@ -178,13 +189,19 @@ class _Parser:
         elif level is Level.HOST and ours == "user":
             self._levels.append(Level.USER)
             self._found.append(UserOpened(attrs.get("name", ""), attrs.get("password")))
+        elif level is Level.HOST and tag == names.ROOM_TAG:
+            self._levels.append(Level.ROOM)
+            self._found.append(RoomOpened(attrs.get("name", "")))
+        elif level is Level.ROOM and tag == names.ARCHIVE_TAG:
+            self._levels.append(Level.LIST)
+            self._lists.append((tag, ""))
         elif level is Level.USER and tag in _LISTS:
             self._levels.append(Level.LIST)
             self._lists.append((names.OFFLINE_TAG if ours else tag, attrs.get("node", "")))
         elif level is Level.LIST and tag == names.ITEMS_TAG and self._lists[-1][0] == names.PUBSUB_TAG:
             self._levels.append(Level.LIST)
             self._lists.append((tag, attrs.get("node", "")))
-        elif level in (Level.USER, Level.LIST):
+        elif level in (Level.USER, Level.ROOM, Level.LIST):
             self._begin_piece(tag, attrs)
         else:
             self._found.append(Stray(tag))
@@ -242,6 +259,8 @@ class _Parser:
             self._lists.pop()
         elif level is Level.USER:
             self._found.append(UserClosed())
+        elif level is Level.ROOM:
+            self._found.append(RoomClosed())
 
 
 def _refuse_doctype(*_: object) -> None:

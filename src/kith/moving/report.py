@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 #: The kinds of data, in the order of the report.
 KINDS = (
     *("accounts", "contacts", "requests", "cards", "nodes", "items", "private elements", "blocked addresses"),
-    *("waiting messages", "archived messages"),
+    *("waiting messages", "archived messages", "rooms", "members", "messages of rooms"),
 )
 #: How many examples of each reason are kept.
 _EXAMPLES = 3

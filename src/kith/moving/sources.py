@@ -33,6 +33,7 @@ class Sources:
 
     def events(self) -> Iterator[Event]:
         """What is in the files, in order. Files that others include are read where these say so."""
+        self._read.clear()
         for file in self._files:
             if file.resolve() not in self._read:
                 yield from self._whole(file, Level.DOCUMENT, ())

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from kith.ports.store import Append, Document, Store, Unavailable
+from kith.ports.store import Append, Document, Shared, Store, Unavailable
 
 #: How much may be queued before the import waits for it: operations, and bytes of messages.
 _MOST_WAITING = 4000
@@ -63,11 +63,14 @@ class Writes:
         if len(self._waiting) > _MOST_WAITING or self._store.waiting_bytes > _MOST_BYTES:
             await self.settle()
 
-    def append(self, id: int, stanza: bytes, account: int, peer: str, flags: int) -> None:
-        """Adds a message to a log."""
+    def append(
+        self, id: int, stanza: bytes, account: int, peer: str, flags: int, shared: Shared | None = None
+    ) -> None:
+        """Adds a message to a log; ``shared``: that of a group, and to those of accounts."""
         if not self.real:
             return
-        entry = Append(id, stanza, [(account, peer, flags)], lambda _, error: self._done(entry, error))
+        owners = [(account, peer, flags)]
+        entry = Append(id, stanza, owners, lambda _, error: self._done(entry, error), shared=shared)
         self._store.append(entry)
 
     def _done(self, entry: Append, error: BaseException | None) -> None:

@@ -166,6 +166,9 @@ class LogStore(Protocol):
     async def page(self, query: LogQuery) -> Page:
         """Reads a page. Entries of ``query.ids`` that do not exist are left out."""
 
+    async def owned(self, ids: Sequence[int]) -> dict[int, list[bytes]]:
+        """What single accounts get of shared messages (`Shared.own`), of all accounts, by id."""
+
     async def count(self, query: LogQuery) -> int:
         """The number of entries within the bounds of the query, regardless of its limit."""
 

@@ -61,6 +61,9 @@ class Logs(Database):
                 if await asyncio.wait_for(write, PATIENCE):
                     return
 
+    async def owned(self, ids: Sequence[int]) -> dict[int, list[bytes]]:
+        return await self._read(lambda connection: shared.owned(connection, log.as_json(ids)))
+
     async def count(self, query: LogQuery) -> int:
         await self._index(query)
         return await self._read(lambda connection: log.count(connection, query))

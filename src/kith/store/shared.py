@@ -52,7 +52,8 @@ class Shares:
             if self._audiences.get(shared.group) is not shared.audience:
                 self._connection.executemany(
                     "INSERT INTO source (account, source, first) VALUES (?, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET last = NULL WHERE last IS NOT NULL",
+                    "ON CONFLICT DO UPDATE SET last = NULL, first = min(first, excluded.first) "
+                    "WHERE last IS NOT NULL OR excluded.first < first",
                     [(account, shared.group, id) for account in shared.audience],
                 )
                 self._audiences[shared.group] = shared.audience
@@ -183,6 +184,18 @@ def named(connection: sqlite3.Connection, account: int, ids: str) -> Iterator[Fo
         "ON share.id = value AND share.account = :account ORDER BY share.id",
         {"account": account, "ids": ids},
     )
+
+
+def owned(connection: sqlite3.Connection, ids: str) -> dict[int, list[bytes]]:
+    """What accounts get alone of the messages with these ids (a JSON list)."""
+    found: dict[int, list[bytes]] = {}
+    for id, own in connection.execute(
+        "SELECT id, own FROM share WHERE id IN (SELECT value FROM json_each(?)) AND own IS NOT NULL "
+        "ORDER BY id, account",
+        (ids,),
+    ):
+        found.setdefault(id, []).append(own)
+    return found
 
 
 def bounds(connection: sqlite3.Connection, account: int) -> list[int]:

@@ -6,6 +6,8 @@ are put there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _PLACE = 4
 
 
@@ -20,3 +22,10 @@ def with_own(stanza: bytes, own: bytes) -> bytes:
         return stanza
     place = len(stanza) - int.from_bytes(own[:_PLACE], "big")
     return stanza[:place] + own[_PLACE:] + stanza[place:]
+
+
+def with_all(stanza: bytes, owned: Iterable[bytes]) -> bytes:
+    """A stored message with the parts of all accounts, which belong at the same place."""
+    for own in owned:
+        stanza = with_own(stanza, own)
+    return stanza

@@ -1,0 +1,393 @@
+"""Rooms become groups: with their members, settings, subject, picture and archive.
+
+They are taken after all accounts. A room is marked as begun before it is created, and the mark is removed
+when all of its data are durable, as it is for accounts. Members find the archive in their own logs, from the
+time on from which they were members.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from kith.base.ids import parse_stamp, to_text
+from kith.features.forms import Form, X, parse_form
+from kith.features.vcard import MAX_BYTES, without_avatar
+from kith.groups import card, configuration, index
+from kith.groups import config as configs
+from kith.groups import group as states
+from kith.groups import members as affiliations
+from kith.groups.config import Config
+from kith.groups.group import Group, State
+from kith.groups.groups import GROUP, MEMBERS, memberships
+from kith.groups.members import AFFILIATIONS, Affiliation, Member, Members
+from kith.groups.names import CHANGE, ITEM, OCCUPANT, USER
+from kith.groups.nicknames import default_nick, free_nick
+from kith.moving.arrival import Context
+from kith.moving.names import ARCHIVE_TAG, CARD_TAG, CREATED_TAG, MEMBER_TAG, SUBJECT_TAG
+from kith.moving.reading import Event, HostOpened, Part, RoomClosed, RoomOpened
+from kith.ports.store import LogQuery, Shared
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid, prepare_local
+from kith.wire.limits import Limits
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+#: The space of the marks, as documents of the server.
+_BEGUN = "rooms-moving-in"
+_FORWARDED, _DELAY = ns.tag(ns.FORWARD, "forwarded"), ns.tag(ns.DELAY, "delay")
+_MESSAGE, _STANZA_ID = ns.tag(ns.CLIENT, "message"), ns.tag(ns.STANZA_ID, "stanza-id")
+_SHIFT = 20  # bits of an id below the milliseconds
+_HALF = 1 << (_SHIFT - 1)
+_PAGE = 500
+_MAX_STANZA = Limits().stanza_bytes
+#: Attributes of notices that are addresses.
+_ADDRESSES = ("by", "jid", "moved")
+
+
+class _Room:
+    """A room that is being read: what comes before its archive, then the group."""
+
+    def __init__(self, address: JID, host: str) -> None:
+        self.address = address
+        self.old = f"{address.local}@{host}"
+        self.config = Config()
+        self.state = State()
+        self.people: list[Element] = []
+        self.card: Element | None = None
+        self.group: Group | None = None
+        self.existing = False  # it was here before this import
+        self.there: set[bytes] = set()  # the messages that it had then
+        self.last = 0  # the millisecond of the last message
+        self.audiences: dict[int, Sequence[int]] = {}  # by the number of members that had come
+
+
+class RoomImporter:
+    """Imports rooms. ``merge``: those that exist get the messages that they do not have.
+
+    ``accounts``: tells whether an account will exist, for a trial.
+    """
+
+    def __init__(self, context: Context, merge: bool, accounts: Callable[[str], bool]) -> None:
+        self._context = context
+        self._merge = merge
+        self._accounts = accounts
+        self._host = ""
+        self._taken = False
+        self._room: _Room | None = None
+        self._seen: set[str] = set()
+        self._latest = int(context.clock.now() * 1000)  # nothing is from the future
+
+    async def run(self, events: Iterable[Event]) -> None:
+        """Imports everything. Raises `kith.ports.store.Unavailable` if the store fails."""
+        for event in events:
+            match event:
+                case HostOpened():
+                    await self._close(complete=False)
+                    self._host = event.jid
+                    self._taken = self._context.names.add_rooms(event.jid)
+                case RoomOpened():
+                    await self._close(complete=False)
+                    self._open(event.name)
+                case RoomClosed():
+                    await self._close(complete=True)
+                case Part() if self._room is not None:
+                    await self._take(self._room, event)
+                case _:
+                    pass  # of an account
+        await self._close(complete=False)
+
+    def _open(self, name: str) -> None:
+        report, names = self._context.report, self._context.names
+        shown = f"{name}@{self._host}"
+        if not self._taken:
+            report.leave(
+                "rooms", f"not of {names.own}; to take them along: --domain {self._host}={names.rooms}", shown
+            )
+            return
+        try:
+            address = JID(prepare_local(name), names.rooms)
+        except ValueError:
+            report.leave("rooms", "not an address", shown)
+            return
+        if address.bare in self._seen:
+            report.leave("rooms", "twice in the files", address.bare)
+            return
+        self._seen.add(address.bare)
+        self._room = _Room(address, self._host)
+
+    async def _close(self, complete: bool) -> None:
+        room, self._room = self._room, None
+        if room is None:
+            return
+        await self._begin(room)
+        await self._context.writes.settle()
+        if not complete:
+            self._context.report.note("a room is incomplete, because its file is", room.address.bare)
+        elif self._context.writes.real:
+            await self._context.store.remove(0, _BEGUN, room.address.bare)
+
+    async def _take(self, room: _Room, part: Part) -> None:
+        if part.within == ARCHIVE_TAG:
+            await self._begin(room)
+            if room.group is not None:
+                self._archived(room, room.group, part.element)
+                await self._context.writes.relieve()
+        elif part.element is None:
+            self._context.report.leave("rooms", "data that are too large", room.address.bare)
+        elif part.tag == X:
+            room.config = self._configured(room, parse_form(part.element))
+        elif part.tag == MEMBER_TAG:
+            room.people.append(part.element)
+        elif part.tag == SUBJECT_TAG:
+            at = self._time(part.element.get("at")) or 0
+            room.state = msgspec.structs.replace(
+                room.state,
+                subject=(part.element.text or "")[:2000],
+                subject_by=part.element.get("by", ""),
+                subject_at=at,
+            )
+        elif part.tag == CREATED_TAG:
+            number = part.element.get("number", "")
+            room.state = msgspec.structs.replace(
+                room.state,
+                created=self._time(part.element.get("at")) or 0,
+                creator=self._bare(part.element.get("by", "")) or "",
+                number=int(number) if number.isascii() and number.isdecimal() and len(number) < 16 else 1,
+                link=part.element.get("link", "")[:100],
+            )
+        elif part.tag == CARD_TAG:
+            room.card = part.element
+        else:
+            self._context.report.leave("rooms", "unknown data of a room", part.tag)
+
+    # -- the group --------------------------------------------------------------------------------------
+
+    def _configured(self, room: _Room, form: Form) -> Config:
+        """The settings, one by one: those that Kith does not have keep their default."""
+        config = room.config
+        for var, values in form.values.items():
+            try:
+                config = configuration.changed(config, Form("submit", {var: values}))
+            except StanzaError as error:
+                self._context.report.note(
+                    f"a setting of a room was not taken: {error.text}", room.address.bare
+                )
+        return config
+
+    async def _begin(self, room: _Room) -> None:
+        """Creates the group, unless it exists; once everything before the archive was read."""
+        if room.group is not None or room.existing:
+            return
+        store, report, jid = self._context.store, self._context.report, room.address.bare
+        record = await store.account(jid)
+        begun = await store.document(0, _BEGUN, jid) if record is not None else None
+        created = room.state.created or self._latest
+        people = await self._people(room, created)
+        owner = next((one.jid for one in people if one.affiliation is Affiliation.OWNER), "")
+        room.state = msgspec.structs.replace(
+            room.state,
+            created=created,
+            creator=room.state.creator or owner,
+            removed=room.state.number,
+            avatar=self._avatar(room),
+        )
+        if record is not None and begun is None:
+            report.found("rooms")
+            state = await store.document(record.id, GROUP, "state")
+            room.existing = True
+            if not self._merge or state is None or states.load(state.value).destroyed:
+                return
+            people = [affiliations.load(one.value) for one in await store.documents(record.id, MEMBERS)]
+        else:
+            report.take("rooms")
+            report.take("members", len(people))
+        id = record.id if record is not None else await self._create(room, people)
+        room.group = Group(jid, id, room.config, room.state, Members(people))
+        if record is not None:
+            await self._load(room, id)
+
+    async def _create(self, room: _Room, people: Sequence[Member]) -> int:
+        store, jid = self._context.store, room.address.bare
+        if not self._context.writes.real:
+            return 0
+        documents = [
+            (GROUP, "config", configs.dump(room.config)),
+            (GROUP, "state", states.dump(room.state)),
+            *((MEMBERS, member.jid, affiliations.dump(member)) for member in people),
+        ]
+        if room.card is not None and room.state.avatar:
+            documents.append((card.SPACE, "", serialize(room.card, "")))
+        await store.put(0, _BEGUN, jid, b"")
+        entry = index.entry_of(room.config, False)
+        if entry.public or entry.temporary:
+            await index.note(store, jid, entry)
+        id = await store.create_group(jid, documents, memberships(jid, people))
+        assert id is not None, "nothing else creates groups meanwhile"
+        return id
+
+    async def _people(self, room: _Room, created: int) -> list[Member]:
+        """The members, with nicknames that are their own. Somebody owns the group, if there is anybody."""
+        group = Group(room.address.bare, 0, room.config, room.state, Members(()))
+        for element in room.people:
+            affiliation = AFFILIATIONS.get(element.get("affiliation", ""), Affiliation.NONE)
+            bare = self._bare(element.get("jid", ""))
+            account = await self._account(bare) if bare is not None else None
+            belongs = affiliation >= Affiliation.MEMBER
+            if bare is None or affiliation is Affiliation.NONE or (belongs and account is None):
+                reason = "not a member, or without an account here"
+                self._context.report.leave("members", reason, f"{group.jid}: {element.get('jid', '')}")
+                continue
+            jid = parse_jid(bare)
+            if belongs and not jid.local:
+                self._context.report.leave("members", "a whole server", f"{group.jid}: {bare}")
+                continue
+            nick = element.get("nick", "")
+            if belongs:
+                nick = free_nick(group, nick, bare, set()) if nick else default_nick(group, jid, set())
+            group.members.put(
+                Member(
+                    *(bare, affiliation, account or 0, nick if belongs else ""),
+                    since=self._time(element.get("since")) or created,
+                    number=room.state.number,
+                    by=self._bare(element.get("by", "")) or "",
+                    reason=element.get("reason", "")[:1000],
+                    pending=element.get("invited") == "true",
+                )
+            )
+        people = list(group.members)
+        if people and all(one.affiliation is not Affiliation.OWNER for one in people):
+            heir = max(people, key=lambda one: (one.affiliation, bool(one.account)))
+            if heir.affiliation >= Affiliation.MEMBER:
+                group.members.put(msgspec.structs.replace(heir, affiliation=Affiliation.OWNER))
+                self._context.report.note("a room had no owner; somebody else of it is now", group.jid)
+        return list(group.members)
+
+    async def _account(self, bare: str) -> int | None:
+        """The id of an account; 0 if it is on another server; None if there is none here."""
+        jid = parse_jid(bare)
+        if jid.domain != self._context.names.own or not jid.local:
+            return 0
+        record = await self._context.store.account(bare)
+        if record is not None:
+            return record.id
+        return 0 if not self._context.writes.real and self._accounts(bare) else None
+
+    def _avatar(self, room: _Room) -> str:
+        if room.card is None or len(serialize(room.card, "")) > MAX_BYTES:
+            return ""
+        _, avatar, _ = without_avatar(room.card)
+        return avatar.id if avatar is not None else ""
+
+    # -- the archive ------------------------------------------------------------------------------------
+
+    def _archived(self, room: _Room, group: Group, result: Element | None) -> None:
+        report, kind = self._context.report, "messages of rooms"
+        forwarded = result.find(_FORWARDED) if result is not None else None
+        message = forwarded.find(_MESSAGE) if forwarded is not None else None
+        delay = forwarded.find(_DELAY) if forwarded is not None else None
+        time = self._time(delay.get("stamp")) if delay is not None else None
+        if message is None or time is None:
+            report.leave(kind, "too large, without a time, or not a message", group.jid)
+            return
+        if group.config.expire and time + group.config.expire * 1000 <= self._latest:
+            report.leave(kind, "it has disappeared", group.jid)
+            return
+        author = self._adapt(room, group, message)
+        print_ = _print(message)
+        if print_ in room.there:
+            report.found(kind)
+            return
+        id = self._id(room, group, time)
+        message.append(Element(_STANZA_ID, {"id": to_text(id), "by": group.jid}))
+        stanza = Stanza.from_element(message).to_bytes()
+        if len(stanza) > _MAX_STANZA:
+            report.leave(kind, f"larger than {_MAX_STANZA} bytes", group.jid)
+            return
+        expires = time // 1000 + group.config.expire if group.config.expire else None
+        shared = Shared(group.id, self._audience(room, group, time), expires=expires)
+        self._context.writes.append(id, stanza, group.id, author, 0, shared)
+        report.take(kind)
+
+    def _adapt(self, room: _Room, group: Group, message: Element) -> str:
+        """Makes of a message what the group would store. Returns who has written it."""
+        nick = message.get("from", "").partition("/")[2]
+        author = group.jid
+        for child in list(message):
+            old = child.tag == _STANZA_ID and child.get("by", "").lower() in (room.old, group.jid)
+            if old or child.tag == OCCUPANT:
+                message.remove(child)
+            elif child.tag == USER:
+                item = child.find(ITEM)
+                author = (self._bare(item.get("jid", "")) if item is not None else None) or author
+                if group.config.anonymous or item is None:
+                    message.remove(child)
+                elif item.get("jid"):
+                    item.set("jid", author)
+            elif child.tag == CHANGE:
+                for one in child.iter():
+                    for name in _ADDRESSES:
+                        if one.get(name) and (bare := self._bare(one.get(name, ""))):
+                            one.set(name, bare)
+        kept: Mapping[str, str] = message.attrib
+        attrs = {"from": f"{group.jid}/{nick}" if nick else group.jid, "type": "groupchat"}
+        attrs |= {name: kept[name] for name in ("id", ns.tag(ns.XML, "lang")) if name in kept}
+        message.attrib.clear()
+        message.attrib.update(attrs)
+        return author
+
+    def _id(self, room: _Room, group: Group, milliseconds: int) -> int:
+        """An id of this time, after the last one if that is of the same time or a little later."""
+        if milliseconds <= room.last < milliseconds + 1000:
+            milliseconds = room.last + 1
+        room.last = milliseconds
+        return (milliseconds << _SHIFT) + _HALF + group.id % _HALF
+
+    def _audience(self, room: _Room, group: Group, time: int) -> Sequence[int]:
+        """The accounts that were members at a time."""
+        ids = tuple(
+            member.account
+            for member in group.members
+            if member.belongs and member.account and member.since // 1000 <= time // 1000
+        )
+        return room.audiences.setdefault(len(ids), ids)  # members come one after the other
+
+    async def _load(self, room: _Room, id: int) -> None:
+        """Reads which messages the group has."""
+        after = 0
+        while True:
+            page = await self._context.store.page(LogQuery(id, after=after, limit=_PAGE))
+            for entry in page.entries:
+                room.there.add(_print(Stanza.from_bytes(entry.stanza).element))
+            if page.complete:
+                return
+            after = page.entries[-1].id
+
+    def _time(self, text: str | None) -> int | None:
+        """A time in milliseconds since 1970."""
+        try:
+            moment: datetime = parse_stamp(text or "")
+        except (ValueError, OverflowError):
+            return None
+        return min(max(int(moment.timestamp() * 1000), 1), self._latest)
+
+    def _bare(self, text: str) -> str | None:
+        try:
+            return self._context.names.jid(text).bare
+        except ValueError:
+            return None
+
+
+def _print(message: Element) -> bytes:
+    """A hash of the content of a message, whatever ids archives have given it."""
+    hashed = hashlib.blake2b(digest_size=12)
+    hashed.update(repr((message.get("from"), message.get("id"))).encode())
+    for child in message:
+        if child.tag not in (_STANZA_ID, OCCUPANT):
+            hashed.update(serialize(child, ""))
+    return hashed.digest()

@@ -196,6 +196,7 @@ async def test_the_policy_leaves_no_place_for_others_script(
             assert answer.headers["Referrer-Policy"] == "no-referrer"
             assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert "camera=(self)" in answer.headers["Permissions-Policy"]
+            assert "microphone=(self)" in answer.headers["Permissions-Policy"]
     async with http.get("/", headers={"Host": "a;script-src *"}) as answer:
         assert "connect-src 'self'" in answer.headers["Content-Security-Policy"]
         assert "*" not in answer.headers["Content-Security-Policy"]

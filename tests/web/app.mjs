@@ -65,14 +65,15 @@ const actions = {
         await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
         await session.detach();
     },
-    // a finger that draws something aside, by so many pixels
-    swipe: async (selector, by) => {
+    // a finger that draws something aside, by so many pixels, after it was there for a while
+    swipe: async (selector, by, ms = 0) => {
         const { x, y, width, height } = await page.locator(selector).boundingBox();
         const session = await context.newCDPSession(page);
         const at = (step) => [{ x: x + width / 3 + step, y: y + height / 2 }];
         await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(0) });
-        for (let step = 4; step <= by; step += 4)
-            await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(step) });
+        if (ms) await new Promise((done) => setTimeout(done, ms));
+        for (let step = 4; step <= Math.abs(by); step += 4)
+            await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(Math.sign(by) * step) });
         await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
         await session.detach();
     },

@@ -211,7 +211,8 @@ class Someone(NodeClient):
     @property
     def elsewhere(self) -> list[str]:
         """Requests to anything but the server."""
-        own = (self.url, f"blob:{self.url}", "data:")
+        media = f"http://localhost:{self.server.media_http_port}/"
+        own = (self.url, media, f"blob:{self.url}", "data:")
         return [url for url in self.seen("request") if not url.startswith(own)]
 
 

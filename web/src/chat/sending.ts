@@ -4,7 +4,7 @@
  */
 import { TooLate } from '../local/edits'
 import type { Address, Mention, Message } from '../local/types'
-import type { App } from '../sync/app'
+import type { App, SendOptions } from '../sync/app'
 import { preview } from '../parts/preview'
 import { attempt } from '../parts/toasts.svelte'
 import type { WrittenText } from './written-text.svelte'
@@ -49,12 +49,12 @@ export class Sending {
       events.done()
       return
     }
-    const quote = reply && { id: reply.id, from: reply.from, text: preview(reply).slice(0, LONGEST_QUOTE) }
+    const quoting = this.quoting(reply)
     const draft = written.saved
     const options = editing
       ? { edits: editing.key }
       : {
-          ...(quote && { reply: quote }),
+          ...quoting,
           ...(mentions.length && { mentions }),
           draft
         }
@@ -76,6 +76,12 @@ export class Sending {
         attempt(Promise.reject(error as Error), error instanceof TooLate ? 'failed.edit' : 'failed.send')
       }
     )
+  }
+
+  /** What a message says of the one that it replies to. */
+  quoting(reply: Message | undefined): Pick<SendOptions, 'reply'> {
+    if (!reply) return {}
+    return { reply: { id: reply.id, from: reply.from, text: preview(reply).slice(0, LONGEST_QUOTE) } }
   }
 
   /** A text that had to wait in the field is stored. What was typed behind it stays. */

@@ -59,15 +59,20 @@ export interface Segment {
 export class OpenedStream {
   private constructor(
     private readonly cipher: SegmentCipher,
-    private readonly source: Source,
+    private readonly source: Pick<Source, 'read'>,
     readonly segments: readonly Segment[]
   ) {}
 
   /** Reads the index. Throws Forged, or whatever reading throws. */
-  static async open(cipher: SegmentCipher, source: Source, index: [number, number]): Promise<OpenedStream> {
+  static async open(
+    cipher: SegmentCipher,
+    source: Pick<Source, 'read'>,
+    index: [number, number],
+    signal?: AbortSignal
+  ): Promise<OpenedStream> {
     const [offset, bytes] = index
     if (!(offset > 0 && bytes > TAG && bytes <= MOST_INDEX)) throw new Forged('not an index')
-    const data = await cipher.openIndex(await source.read(offset, offset + bytes))
+    const data = await cipher.openIndex(await source.read(offset, offset + bytes, signal))
     return new OpenedStream(cipher, source, segmentsOf(new TextDecoder().decode(data), offset))
   }
 
@@ -78,10 +83,10 @@ export class OpenedStream {
   }
 
   /** The plaintext of a segment. Throws Forged, or whatever reading throws. */
-  async read(index: number): Promise<Bytes> {
+  async read(index: number, signal?: AbortSignal): Promise<Bytes> {
     const segment = this.segments[index]
     if (!segment) throw new RangeError('no such segment')
-    const sealed = await this.source.read(segment.from, segment.to)
+    const sealed = await this.source.read(segment.from, segment.to, signal)
     return this.cipher.open(index, index === this.segments.length - 1, sealed)
   }
 }

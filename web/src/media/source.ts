@@ -4,7 +4,7 @@ import type { Bytes } from '../local/bytes'
 export interface Source {
   readonly size: number
   /** The bytes from one offset to another, exclusive; both are within the size. */
-  read(from: number, to: number): Promise<Bytes>
+  read(from: number, to: number, signal?: AbortSignal): Promise<Bytes>
 }
 
 export function blobSource(blob: Blob): Source {

@@ -114,6 +114,8 @@ export interface App {
   stopUpload(key: string): Promise<void>
   /** The file of a message, from this device or the server. Rejects with DownloadFailed or NotAuthentic. */
   file(key: string, options?: LoadOptions): Promise<Blob>
+  /** A voice message was listened to here: its sender and the user's other devices are told. */
+  heard(key: string): Promise<void>
   edit(key: string, text: string): Promise<void>
   react(key: string, emojis: string[]): Promise<void>
   deleteForEveryone(key: string): Promise<void>

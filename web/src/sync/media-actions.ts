@@ -1,4 +1,5 @@
 /** Actions of the user on media: sending files, stopping, and loading them. */
+import { isAccepted } from '../local/accepted'
 import { fileData, storeFile } from '../local/files'
 import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
 import { isGroup } from '../local/address'
@@ -48,6 +49,18 @@ export class MediaActions {
       await this.on.db.outgoing.delete(row.seq)
       await stopUploads(this.on.db, media)
       work.setMessage({ ...message, progress: 'failed', failure: 'stopped' })
+    })
+  }
+
+  /** Strangers are told nothing, and nobody without encryption, since only an encrypted note counts. */
+  async heard(key: string): Promise<void> {
+    const { db, me } = this.on
+    await this.on.about(key, async (message, work) => {
+      const { mine, media, chat, id, encrypted } = message
+      if (mine || media?.kind !== 'voice' || media.opened) return
+      work.setMessage({ ...message, media: { ...media, opened: true } })
+      if (!encrypted || !(isGroup(chat, me) || (await isAccepted(db, me, chat)))) return
+      await this.on.tell(work, chat, { type: 'note', note: { heard: id } })
     })
   }
 

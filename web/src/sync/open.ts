@@ -182,6 +182,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     sendMedia: (chat, items, options) => mediaActions.sendMedia(chat, items, options),
     stopUpload: (key) => mediaActions.stopUpload(key),
     file: (key, options) => mediaActions.file(key, options),
+    heard: (key) => mediaActions.heard(key),
     react: (key, emojis) => messageActions.react(key, emojis),
     deleteForEveryone: (key) => messageActions.deleteForEveryone(key),
     deleteForMe: (keys) => messageActions.deleteForMe(keys),

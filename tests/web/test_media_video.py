@@ -1,0 +1,98 @@
+"""Voice messages and videos in the web app, with a made-up camera and microphone."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.converse import chromium as run_chromium
+from tests.web.device import until
+from tests.web.people import People
+from tests.web.person import DESKTOP, PHONE, Someone, meet
+
+HEARS = ["microphone"]
+RECORD = "[aria-label='Record a voice message']"
+SEND = "[aria-label='Send voice message']"
+SOUND = ".message .sound"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """With a microphone that beeps once a second."""
+    with run_chromium(tmp_path_factory.mktemp("chromium"), "--use-fake-device-for-media-stream") as where:
+        yield where
+
+
+async def recorded(person: Someone, ms: int) -> None:
+    """Waits until so much is recorded."""
+    await until(lambda: person.evaluate(f"{_SECONDS} >= {ms / 1000}"), 20)
+
+
+_SECONDS = """(() => {
+  const [minutes, seconds] = document.querySelector('.bar time').textContent.split(':').map(Number);
+  return minutes * 60 + seconds;
+})()"""
+
+
+async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_as_heard(people: People) -> None:
+    ada = await people.one("Ada", {**DESKTOP, "permissions": HEARS})
+    ben = await people.one("Ben", {**PHONE, "permissions": HEARS})
+    await meet(ada, ben)
+    # hands-free: a tap begins, then it is paused, listened to, continued and sent
+    await ada.on(RECORD, "click")
+    await recorded(ada, 2000)
+    await ada.press("Pause and listen")
+    await ada.shows(".bar .waveform input:not(:disabled)")
+    await ada.press("Play")
+    await ada.press("Continue recording")
+    await recorded(ada, 3000)
+    await ada.on(SEND, "click")
+    await ada.shows(f"{SOUND} >> text=/0:0[2-7]/")
+    await ben.shows(f"{SOUND} >> text=/0:0[2-7]/")
+    # the wave is that of a beep, not a flat line
+    [message] = [one for one in await ben.stored("messages") if one.get("media")]
+    assert message["media"]["type"] == "audio/ogg"
+    assert 1900 < message["media"]["duration"] < 8000
+    assert len(set(message["media"]["waveform"])) > 3
+    await ada.shows(f"{SOUND} [title='Not listened to yet']")
+    await ben.on(f"{SOUND} .main", "click")
+    await ben.shows(f"{SOUND} [title='You listened to it']")
+    await ada.shows(f"{SOUND} [title='They listened to it']")
+    await ben.on(".rate", "click")
+    await ben.shows(".rate:text-is('1.5×')")
+
+    # held: it is sent when the finger is lifted; sliding cancels; too short says how it is done
+    await ben.do("hold", RECORD, 1600)
+    await ada.shows(f"{SOUND} >> nth=1")
+    await ben.do("swipe", RECORD, -200, 1200)
+    await ben.hides(".bar")
+    await ben.shows("textarea")
+    # the next one plays by itself, and is heard by that
+    await ben.do("hold", RECORD, 1300)
+    await ada.shows(f"{SOUND} >> nth=2")
+    await ada.on(f"{SOUND} .main >> nth=1", "click")
+    await ben.shows(f"{SOUND} [title='They listened to it'] >> nth=1")
+    # within it, one moves by the keyboard
+    await ada.on(f"{SOUND} input >> nth=0", "focus")
+    await ada.do("key", "End")
+    await until(lambda: ada.evaluate("document.querySelectorAll('.sound .mark.heard').length === 3"))
+
+
+async def test_without_a_microphone_a_recording_from_elsewhere_can_be_sent(people: People, tmp_path: Path) -> None:
+    ada = await people.one("Ada")
+    ben = await people.one("Ben", PHONE)
+    await meet(ada, ben)
+    await ada.on(RECORD, "click")
+    await ada.shows("dialog:has-text('The microphone is blocked')")
+    beep = tmp_path / "beep.wav"
+    with wave.open(str(beep), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+    await ada.on("dialog input[type=file]", "setInputFiles", str(beep))
+    await ben.shows(f"{SOUND}:has-text('beep.wav')")
+    await ben.on(f"{SOUND} .main", "click")
+    await ben.shows(f"{SOUND} >> text=/0:0[01]/")
+    await ben.hides(f"{SOUND} .failed")

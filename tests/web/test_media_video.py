@@ -37,7 +37,9 @@ _SECONDS = """(() => {
 })()"""
 
 
-async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_as_heard(people: People) -> None:
+async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_as_heard(
+    people: People,
+) -> None:
     ada = await people.one("Ada", {**DESKTOP, "permissions": HEARS})
     ben = await people.one("Ben", {**PHONE, "permissions": HEARS})
     await meet(ada, ben)
@@ -81,7 +83,9 @@ async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_a
     await until(lambda: ada.evaluate("document.querySelectorAll('.sound .mark.heard').length === 3"))
 
 
-async def test_without_a_microphone_a_recording_from_elsewhere_can_be_sent(people: People, tmp_path: Path) -> None:
+async def test_without_a_microphone_a_recording_from_elsewhere_can_be_sent(
+    people: People, tmp_path: Path
+) -> None:
     ada = await people.one("Ada")
     ben = await people.one("Ben", PHONE)
     await meet(ada, ben)

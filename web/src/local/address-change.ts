@@ -5,6 +5,7 @@
 import type { Database } from './database'
 import { newChat } from './chat'
 import { changeKey } from './changes'
+import { names, renamed } from './moves'
 import type { Address, Change, Credential, Message } from './types'
 
 /** The name of a fact: the user's former addresses, which messages in the archive still have. */
@@ -55,33 +56,26 @@ async function moveContact(db: Database, from: Address, to: Address): Promise<vo
 }
 
 /** A key, which begins with the address of a chat, with the new address if it is the chat with oneself. */
-function renamed(key: string, from: Address, to: Address): string {
+function keyNow(key: string, from: Address, to: Address): string {
   return key.startsWith(`${from} `) ? to + key.slice(from.length) : key
 }
 
 async function moveHistory(db: Database, from: Address, to: Address): Promise<void> {
   const now = (address: Address): Address => (address === from ? to : address)
   await db.messages.toCollection().modify((message: Message, row) => {
-    const { reply, reactions } = message
-    if (message.from !== from && reply?.from !== from && !Object.hasOwn(reactions, from)) return
-    row.value = {
-      ...message,
-      from: now(message.from),
-      reactions: Object.fromEntries(Object.entries(reactions).map(([by, emojis]) => [now(by), emojis])),
-      ...(reply && { reply: { ...reply, from: now(reply.from) } })
-    }
+    if (names(message, from)) row.value = renamed(message, now)
   })
   const notes = await db.messages.where('key').startsWith(`${from} `).toArray()
   await db.messages.bulkDelete(notes.map(({ key }) => key))
-  await db.messages.bulkPut(notes.map((one) => ({ ...one, chat: to, key: renamed(one.key, from, to) })))
+  await db.messages.bulkPut(notes.map((one) => ({ ...one, chat: to, key: keyNow(one.key, from, to) })))
 
   const own = (change: Change): boolean => change.from === from || change.target.startsWith(`${from} `)
   const changes = await db.changes.filter(own).toArray()
   await db.changes.bulkDelete(changes.map(({ key }) => key))
   await db.changes.bulkPut(
     changes.map((change) => {
-      const [target, by] = [renamed(change.target, from, to), now(change.from)]
-      const of = change.kind === 'alias' ? renamed(change.key.slice('alias '.length), from, to) : undefined
+      const [target, by] = [keyNow(change.target, from, to), now(change.from)]
+      const of = change.kind === 'alias' ? keyNow(change.key.slice('alias '.length), from, to) : undefined
       const key = of === undefined ? changeKey(change.kind, target, by) : `alias ${of}`
       return { ...change, target, from: by, key }
     })
@@ -90,12 +84,12 @@ async function moveHistory(db: Database, from: Address, to: Address): Promise<vo
     const rows = await table.where('key').startsWith(`${from} `).toArray()
     await table.bulkDelete(rows.map(({ key }) => key))
     await (table as typeof db.seen).bulkPut(
-      rows.map((row) => ({ ...row, key: renamed(row.key, from, to), ...('chat' in row && { chat: to }) }))
+      rows.map((row) => ({ ...row, key: keyNow(row.key, from, to), ...('chat' in row && { chat: to }) }))
     )
   }
   const chat = await db.chats.get(from)
   if (chat) {
-    const [last, firstUnread] = [renamed(chat.last, from, to), renamed(chat.firstUnread, from, to)]
+    const [last, firstUnread] = [keyNow(chat.last, from, to), keyNow(chat.firstUnread, from, to)]
     await db.chats.delete(from)
     await db.chats.put({ ...newChat(to), ...chat, address: to, last, firstUnread })
   }

@@ -12,7 +12,8 @@ export function changed(message: Message, change: Change, me: Address): Message 
       if (from !== message.from || message.kind !== 'text') return message
       return edited(message, change)
     case 'retraction':
-      return from === message.from ? deleted(message) : message
+      if (from !== message.from) return message
+      return change.by === undefined ? deleted(message) : { ...deleted(message), deletedBy: change.by }
     case 'reaction': {
       const others = Object.entries(message.reactions).filter(([by]) => by !== from)
       if (change.emojis?.length) others.push([from, change.emojis])

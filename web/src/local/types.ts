@@ -79,8 +79,17 @@ export interface Group {
   created: Moment
   creator: Address
   settings: GroupSettings
+  /** Members whose addresses have changed, as the group says; `order`: of the notice. */
+  moves?: Move[]
   /** Messages are not encrypted, since anybody may read the group. Never switched on for a group that was encrypted. */
   plain: boolean
+}
+
+/** Somebody has another address from this place on, like `Message.order`. */
+export interface Move {
+  from: Address
+  to: Address
+  order: string
 }
 
 /** Somebody in a group. */
@@ -369,6 +378,8 @@ export interface Change {
   emojis?: string[]
   /** For a pin: when it ends; 0: it is removed. */
   until?: Moment
+  /** For a deletion by an admin: the group that says so. */
+  by?: Address
   /**
    * For my changes that wait to be sent: the place in the outbox (they come after all others), and the id they are sent
    * with.

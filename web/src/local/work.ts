@@ -72,6 +72,12 @@ export class Work {
     if (++this.steps % STEPS === 0) await this.db.facts.get('')
   }
 
+  /** Writes the changes, and forgets what was read, since the storage is about to be changed in other ways. */
+  async forget(): Promise<void> {
+    await this.flush()
+    for (const read of [this.messages, this.chats, this.changes, this.changesOf, this.seen]) read.clear()
+  }
+
   async message(key: string): Promise<Message | undefined> {
     if (!this.messages.has(key)) this.messages.set(key, await this.db.messages.get(key))
     return this.messages.get(key)

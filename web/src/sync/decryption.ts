@@ -45,14 +45,14 @@ export class Decryption {
     const senders = new Map<Address, Promise<unknown>>()
     /** Decrypts after the earlier messages of the same sender. */
     const decrypt = (incoming: ReceivedMessage): Promise<Opened | undefined> => {
-      const { envelope, from } = incoming
+      const { envelope, sender } = incoming
       if (!envelope) return Promise.resolve(undefined)
-      const before = senders.get(from) ?? Promise.resolve()
+      const before = senders.get(sender) ?? Promise.resolve()
       const opening = before.then(() => {
         const sent = incoming.resent ? undefined : incoming.at
-        return this.crypto.decrypt(from, envelope, requestName(incoming), sent)
+        return this.crypto.decrypt(sender, envelope, requestName(incoming), sent)
       })
-      senders.set(from, opening)
+      senders.set(sender, opening)
       return opening
     }
     return Promise.all(

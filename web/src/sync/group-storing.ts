@@ -1,57 +1,12 @@
-/** Stores what is only in groups, within one transaction: notices, votes, pins, and deletions by admins. */
+/** Stores what is only in groups, within one transaction: notices, votes and pins. */
 import { addChange, changeKey } from '../local/changes'
-import { isArchiveId, messageKey, timeOf } from '../local/order'
+import { messageKey } from '../local/order'
 import type { Extra } from '../local/mentions'
-import { resolve } from '../local/naming'
 import type { Address, Change, Mention, Message, Moment, Reply } from '../local/types'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { LONGEST_PIN } from '../xmpp/sealed'
-
-/**
- * The message of a group with an id: one that the group has given it, or that its author has. `author`: who has to have
- * written it; undefined: anybody.
- */
-export async function inGroup(
-  work: Work,
-  chat: Address,
-  id: string,
-  author?: Address
-): Promise<Message | undefined> {
-  if (!id) return undefined
-  await work.flush()
-  const found = isArchiveId(id)
-    ? await work.db.messages
-        .where('[chat+at+order]')
-        .equals([chat, timeOf(id), id])
-        .toArray()
-    : []
-  if (!found.length) {
-    const named = await work.db.messages.where('id').equals(id).toArray()
-    found.push(...named.filter((one) => one.chat === chat))
-  }
-  if (!found.length && author !== undefined) {
-    const key = await resolve(work, messageKey(chat, author, false, id))
-    const meant = await work.message(key)
-    if (meant) found.push(meant)
-  }
-  const one = found.find((message) => author === undefined || message.from === author)
-  return one && work.message(one.key)
-}
-
-/** An admin has deleted a message for everybody. */
-export async function moderate(work: Work, me: Address, incoming: ReceivedMessage): Promise<void> {
-  const { chat, moderated } = incoming
-  const message = moderated && (await inGroup(work, chat, moderated.id))
-  if (!message || message.kind === 'deleted') return
-  const change: Change = {
-    ...{ key: changeKey('retraction', message.key, message.from), target: message.key, kind: 'retraction' },
-    ...{ from: message.from, order: incoming.archive || message.order, encrypted: false }
-  }
-  await addChange(work, me, change)
-  const after = await work.message(message.key)
-  if (after) work.setMessage({ ...after, deletedBy: chat })
-}
+import { inGroup, keep } from './group-references'
 
 /** Whether it was a vote, the end of a poll, or a pin, which are no messages of their own. */
 export async function extraActs(
@@ -74,20 +29,28 @@ export async function extraActs(
   }
   if (extra.vote) {
     const poll = await inGroup(work, chat, extra.vote.of)
-    const known = new Set(poll?.poll?.options.map((option) => option.id))
-    const options = extra.vote.options.filter((one) => known.has(one)).slice(0, poll?.poll?.several ? 32 : 1)
-    if (poll?.poll && !poll.closed) await store('vote', poll, { emojis: options, id })
+    if (!poll || poll.kind === 'unreadable') {
+      await keep(work, incoming, extra.vote.of, 'vote', { emojis: extra.vote.options, id })
+      return true
+    }
+    const known = new Set(poll.poll?.options.map((option) => option.id))
+    const options = extra.vote.options.filter((one) => known.has(one)).slice(0, poll.poll?.several ? 32 : 1)
+    if (poll.poll && !poll.closed) await store('vote', poll, { emojis: options, id })
     return true
   }
   if (extra.close) {
     const poll = await inGroup(work, chat, extra.close.of, from)
     if (poll?.poll) await store('close', poll, { id })
+    else if (!poll || poll.kind === 'unreadable') await keep(work, incoming, extra.close.of, 'close', { id })
     return true
   }
   if (!extra.pin) return false
   const target = await inGroup(work, chat, extra.pin.id, extra.pin.from)
-  if (!target) return true
   const until = Math.min(extra.pin.until, at + LONGEST_PIN)
+  if (!target) {
+    await keep(work, incoming, extra.pin.id, 'pin', { until, id, text: extra.pin.from })
+    return true
+  }
   const before = target.pinned ?? 0
   await store('pin', target, { until, id })
   if (until > now && before <= now) {

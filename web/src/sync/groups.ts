@@ -4,13 +4,15 @@
  */
 import { isGroup } from '../local/address'
 import { updateChat } from '../local/chats'
+import { currentOf, movePerson, withMove } from '../local/moves'
 import type { Database } from '../local/database'
-import type { Address, Group, GroupChange, Member, Moment } from '../local/types'
+import type { Address, Group, GroupChange, Member, Moment, Move } from '../local/types'
 import { Work } from '../local/work'
 import { Lost, Refused } from '../xmpp/errors'
 import { groupIn, type GroupState, memberKey, membersIn } from '../xmpp/groups'
 import { localOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
+import type { ReceivedMessage } from '../xmpp/received'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, children, el, type Xml } from '../xmpp/xml'
 import { updateContact } from './contacts'
@@ -25,6 +27,8 @@ export class Groups {
   /** Groups about which something was missed. */
   private readonly wanted = new Set<Address>()
   private readonly running = new Map<Address, Promise<void>>()
+  /** What is stored of those whose addresses have changed. */
+  private readonly moves = new Map<Address, readonly Move[]>()
 
   /** `changed`: what is stored about a group has changed, so devices of its members may have, too. */
   constructor(
@@ -154,7 +158,8 @@ export class Groups {
         ...state,
         invited: mine?.invited ?? state.invited,
         by: mine?.by ?? '',
-        plain: known?.number ? known.plain && readable : readable
+        plain: known?.number ? known.plain && readable : readable,
+        ...(known?.moves && { moves: known.moves })
       })
       if (complete) await this.db.members.where('group').equals(group).delete()
       await this.db.members.bulkPut(members)
@@ -185,14 +190,41 @@ export class Groups {
     this.changed(group)
   }
 
+  /** Within a transaction: what members have written stays theirs when their addresses change. */
+  private async moved(work: Work, group: Address, change: GroupChange, order: string): Promise<void> {
+    for (const { jid, moved } of change.members) {
+      if (moved === undefined || moved === jid || !order) continue
+      const known = await this.db.groups.get(group)
+      if (!known || known.moves?.some((one) => one.order === order)) continue
+      const move = { from: moved, to: jid, order }
+      this.moves.delete(group)
+      await this.db.groups.update(group, { moves: withMove(known.moves ?? [], move) })
+      await movePerson(work, this.me, group, move)
+    }
+  }
+
+  /** A message of a group, with the address that its author has now. */
+  async asNow(incoming: ReceivedMessage): Promise<ReceivedMessage> {
+    const { chat, sender, group, archive, change } = incoming
+    if (!group || change || !archive) return incoming
+    let moves = this.moves.get(chat)
+    if (!moves) this.moves.set(chat, (moves = (await this.db.groups.get(chat))?.moves ?? []))
+    const from = currentOf(moves, sender, archive)
+    return from === sender ? incoming : { ...incoming, from, mine: from === this.me }
+  }
+
   /** Names of groups are where those of people are. */
   private async name(group: Address, name: string): Promise<void> {
     const nick = name || localOf(group)
     if ((await this.db.contacts.get(group))?.nick !== nick) await updateContact(this.db, group, { nick })
   }
 
-  /** Within a transaction: a group tells of a change. It is asked if this device has missed something before it. */
-  async told(group: Address, change: GroupChange, number: number): Promise<void> {
+  /**
+   * Within a transaction: a group tells of a change, in a notice with this order. It is asked if this device has missed
+   * something before it.
+   */
+  async told(work: Work, group: Address, change: GroupChange, number: number, order: string): Promise<void> {
+    await this.moved(work, group, change, order)
     const known = await this.db.groups.get(group)
     if (!known?.number) {
       this.wanted.add(group)
@@ -213,9 +245,13 @@ export class Groups {
       this.wanted.add(group)
       return
     }
-    for (const { jid, affiliation, nick, invited } of change.members) {
+    for (const { jid, affiliation, nick, invited, moved } of change.members) {
       const key = memberKey(group, jid)
-      if (!isIn(affiliation)) await this.db.members.delete(key)
+      const former = moved === undefined ? undefined : await this.db.members.get(memberKey(group, moved))
+      if (former) {
+        await this.db.members.delete(former.key)
+        await this.db.members.put({ ...former, key, jid, affiliation })
+      } else if (!isIn(affiliation)) await this.db.members.delete(key)
       else {
         const before = await this.db.members.get(key)
         const since = before && !before.invited ? before.since : this.now()

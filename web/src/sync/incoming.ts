@@ -15,6 +15,7 @@ import { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { meet } from './contacts'
 import { Decryption } from './decryption'
+import { unknownKeys } from './group-references'
 import type { Groups } from './groups'
 import { Storing } from './storing'
 
@@ -44,16 +45,18 @@ export class Incoming {
     private readonly crypto: Crypto,
     private readonly keyBuffer: KeyBuffer,
     private readonly events: IncomingEvents,
-    private readonly groups: Pick<Groups, 'told' | 'refresh'>
+    private readonly groups: Pick<Groups, 'told' | 'refresh' | 'asNow'>
   ) {
     this.decryption = new Decryption(db, crypto)
   }
 
   /** Stores messages in this order. `raw`: rows of the backlog that are then removed. */
-  async take(all: ReceivedMessage[], raw: string[] = []): Promise<void> {
+  async take(received: ReceivedMessage[], raw: string[] = []): Promise<void> {
+    const all = await Promise.all(received.map((one) => this.groups.asNow(one)))
     const absent = new Set<string>()
     const ready = await this.decryption.open(all, absent)
     const changed = await this.keysOfChanges()
+    for (const one of all) if (one.group) for (const key of unknownKeys(one)) absent.add(key)
     for (const key of absent) if (changed.has(key)) absent.delete(key)
     const news: Message[] = []
     const strangers = new Set<Address>()

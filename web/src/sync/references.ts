@@ -16,7 +16,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { pinIn } from '../xmpp/sealed'
 import { answerIn, keyOf } from './decryption'
-import { inGroup } from './group-storing'
+import { inGroup, keep } from './group-references'
 import type { Receipts } from './receipts'
 import { named } from './same-id'
 
@@ -56,6 +56,7 @@ export class References {
     if (incoming.group) {
       const message = await inGroup(this.work, chat, retracts, from)
       if (message) await this.change('retraction', message.key, incoming, {})
+      else await keep(this.work, incoming, retracts, 'retraction', {})
       return
     }
     const target = await this.meant(messageKey(chat, from, mine, retracts), incoming)
@@ -198,7 +199,11 @@ export class References {
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
     if (incoming.group) {
       const target = await inGroup(this.work, chat, reaction.of)
-      if (!target) return
+      if (!target) {
+        const content = { id: incoming.edits || incoming.id, emojis: emojisIn(emojis ?? []), encrypted }
+        if (emojis) await keep(this.work, incoming, reaction.of, 'reaction', content)
+        return
+      }
       if (mine) {
         const order = orderOfEntry(incoming)
         await placeChange(this.work, this.me, 'reaction', target.key, incoming.id, order)

@@ -1,7 +1,7 @@
 /** Stores received messages, in order, within one transaction. */
 import type { Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
-import { isServer } from '../local/address'
+import { isGroup, isServer } from '../local/address'
 import { fromAesgcm } from '../local/aesgcm'
 import { placeChange } from '../local/changes'
 import { updateChat } from '../local/chats'
@@ -15,7 +15,8 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { type Extra, extraOf } from '../local/mentions'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
-import { extraActs, isForMe, moderate, notice } from './group-storing'
+import { adopt, moderate } from './group-references'
+import { extraActs, isForMe, notice } from './group-storing'
 import type { Groups } from './groups'
 import { endKeyless } from './keyless'
 import { type AsideEvents, takeAside } from './media-notes'
@@ -68,7 +69,8 @@ export class Storing {
       return this.take({ incoming: original, key: keyOf(original), opened, known: false })
     }
     if (incoming.change) {
-      await this.groups.told(incoming.chat, incoming.change.change, incoming.change.number)
+      const { change, number } = incoming.change
+      await this.groups.told(this.work, incoming.chat, change, number, incoming.archive)
       await notice(incoming, (message) => this.add(message))
       return undefined
     }
@@ -234,6 +236,8 @@ export class Storing {
 
   private async add(message: Message): Promise<Message | undefined> {
     const { chat, from, mine, id } = message
+    const whole = message.kind === 'text' || message.kind === 'deleted'
+    if (whole && isGroup(chat, this.me)) await adopt(this.work, this.me, message)
     const plain = messageKey(chat, from, mine, id)
     const first = message.key === plain ? undefined : await this.work.message(plain)
     if (first && !first.twins) this.work.setMessage({ ...first, twins: true })

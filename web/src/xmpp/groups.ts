@@ -10,7 +10,7 @@ const MOST_MEMBERS = 2000
 const AFFILIATIONS: readonly string[] = ['owner', 'admin', 'member', 'outcast'] satisfies Affiliation[]
 
 /** A group as the server tells it, without what is only known here. */
-export type GroupState = Omit<Group, 'plain' | 'by'>
+export type GroupState = Omit<Group, 'plain' | 'by' | 'moves'>
 
 /**
  * Who has written a message in a group: their address, which the group vouches for. In an anonymous group, their

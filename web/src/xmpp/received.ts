@@ -20,6 +20,8 @@ const UNREACHABLE = ['remote-server-not-found', 'remote-server-timeout']
 /** A parsed message. */
 export interface ReceivedMessage {
   from: Address
+  /** The address that its author had then, for whose device it is encrypted; else that is `from`. */
+  sender: Address
   mine: boolean
   /** The other person of the chat, or the group. */
   chat: Address
@@ -100,6 +102,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   const again = child(message, NS.kithResend, 'resend') ?? child(message, NS.kithResend, 'resent')
   return {
     from,
+    sender: from,
     mine,
     chat: group ? bare(sender) : mine ? to : from,
     group,

@@ -58,6 +58,19 @@ export class GroupWorld extends World {
     ])
   }
 
+  /** A member has another address. */
+  move(group: TestGroup, from: string, to: string): void {
+    const member = group.members.get(from)
+    if (!member) return
+    group.number += 1
+    group.removed = group.number
+    group.members.delete(from)
+    group.members.set(to, { ...member, number: group.number })
+    const { affiliation } = member
+    const inner = `<member jid='${to}' affiliation='${affiliation}' was='${affiliation}' moved='${from}'/>`
+    this.tell(group, `<change xmlns='${NS.groups}' by='${to}' number='${group.number}'>${inner}</change>`)
+  }
+
   /** The group says something itself. */
   tell(group: TestGroup, inner: string, to = [...group.members.keys()]): void {
     this.post(group, group.address, inner, to)

@@ -15,7 +15,11 @@ import type { Database } from '../../src/local/database'
 import type { Address } from '../../src/local/types'
 
 /** For tests without groups. */
-export const NO_GROUPS = { told: async () => undefined, refresh: async () => undefined }
+export const NO_GROUPS = {
+  told: async () => undefined,
+  refresh: async () => undefined,
+  asNow: async <T>(one: T) => one
+}
 
 let devices = 0
 const enc = (text: string) => new TextEncoder().encode(text)

@@ -50,6 +50,7 @@ from kith.groups.seats import Seats
 from kith.housekeeping import Housekeeping
 from kith.media.connection import shared_secret
 from kith.media.database import MediaDatabaseError
+from kith.media.fetching import Fetching
 from kith.media.jobs.pool import PicturePool
 from kith.media.local import LocalMedia
 from kith.media.server import MediaServer
@@ -325,7 +326,7 @@ class Server:
 
 def _media_features(config: Config) -> tuple[type[Feature], ...]:
     """The features of a server at which people can upload files."""
-    return (UploadService,) if config.has_media else ()
+    return (UploadService, Fetching) if config.has_media else ()
 
 
 def _directory(config: Config) -> Directory | None:

@@ -112,6 +112,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             " files are then sent by nginx (X-Accel-Redirect)."
         ),
     ] = ""
+    media_proxy: Annotated[
+        Literal["on", "off", "private"],
+        _about(
+            "Whether people get files from other servers through this one. Only public addresses are"
+            " connected; with private also others, for tests and closed networks."
+        ),
+    ] = "on"
     media_store: Annotated[
         Literal["folder", "s3"], _about("Where files are kept: in media_dir (folder), or in a bucket (s3).")
     ] = "folder"

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
+from kith.media.proxy import Proxy
 from kith.media.stores import SOURCE
 from kith.media.tus import Tus, bearer
 from kith.media.uploads import Interrupted, UploadError, Uploads
@@ -41,15 +42,17 @@ _logger.addFilter(lambda record: not record.exc_info or record.levelno > logging
 class MediaWeb:
     """An aiohttp application; `handler` makes the protocol of a connection."""
 
-    def __init__(self, depot: Depot, uploads: Uploads) -> None:
+    def __init__(self, depot: Depot, uploads: Uploads, proxy: Proxy) -> None:
         self._depot = depot
         self._uploads = uploads
+        self._proxy = proxy
         app = web.Application(client_max_size=64 * 1024)
         app.middlewares.append(self._outer)
         app.router.add_put("/u/{blob}/{name}", self._put, expect_handler=self._expect)
         Tus(depot, uploads, body).add_to(app.router, self._expect)
         app.router.add_get("/m/{blob}/{name}", self._get)
         app.router.add_get(SOURCE + "{blob}", self._get_here)
+        proxy.add_to(app.router)
         app.router.add_get("/health", self._health)
         self.app = app
         self._runner = web.AppRunner(
@@ -66,6 +69,7 @@ class MediaWeb:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+        await self._proxy.stop()
 
     def handler(self) -> asyncio.Protocol:
         """An aiohttp protocol for one connection."""

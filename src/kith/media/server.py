@@ -5,9 +5,11 @@ from __future__ import annotations
 from kith.base.secret import Secret
 from kith.edge.edge import Edge
 from kith.edge.listeners import Listeners
+from kith.media import foreign
 from kith.media.depot import Depot
 from kith.media.front import House, MediaConnection
 from kith.media.http import MediaWeb
+from kith.media.proxy import Proxy
 from kith.media.slots import USE
 from kith.media.upkeep import Upkeep
 from kith.media.uploads import Uploads
@@ -21,7 +23,11 @@ class MediaServer:
 
     def __init__(self, depot: Depot, edge: Edge, secret: Secret) -> None:
         self._edge = edge
-        self._web = MediaWeb(depot, Uploads(depot, secret.key(USE)))
+        self._web = MediaWeb(
+            depot,
+            Uploads(depot, secret.key(USE)),
+            Proxy(depot.config, depot.clock, secret.key(foreign.USE)),
+        )
         self._upkeep = Upkeep(depot)
         self._house = House(edge, depot, self._web)
 

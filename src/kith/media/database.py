@@ -42,8 +42,10 @@ INSERT INTO total VALUES (0, 0);
 """
 #: ``doomed``: blobs without a record whose files are still to be removed.
 _SECOND = "CREATE TABLE doomed (id TEXT PRIMARY KEY) WITHOUT ROWID"
+#: ``ended``: uploads that were terminated, until their tokens have expired.
+_THIRD = "CREATE TABLE ended (id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID"
 #: What makes a database of each version from the one before. A released one is never changed.
-_MIGRATIONS = (_FIRST, _SECOND)
+_MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 
 
 class MediaDatabaseError(Exception):

@@ -14,6 +14,8 @@ DAY = 86_400
 GRACE = 3600
 #: How long an upload that was begun waits for its next part.
 PATIENCE = DAY
+#: For how long an upload that was removed is remembered: longer than a token is valid.
+MEMORY = 1800
 COLUMNS = "id, owner, size, type, claim, created, offset, crc, completed, expires, token"
 
 
@@ -158,7 +160,15 @@ def doom(db: sqlite3.Connection, blob: str, now: int, orphaned_by: int | None = 
             return False
     forget(db, found, now)
     db.execute("INSERT OR IGNORE INTO doomed VALUES (?)", (blob,))
+    if found.completed is None:
+        db.execute("DELETE FROM ended WHERE until < ?", (now,))
+        db.execute("INSERT OR REPLACE INTO ended VALUES (?, ?)", (blob, now + MEMORY))
     return True
+
+
+def has_ended(db: sqlite3.Connection, blob: str) -> bool:
+    """Whether an upload was removed a short while ago, so that its token may still be valid."""
+    return db.execute("SELECT 1 FROM ended WHERE id = ?", (blob,)).fetchone() is not None
 
 
 def doomed(db: sqlite3.Connection, limit: int) -> list[str]:

@@ -87,6 +87,8 @@ class Uploads:
         """Makes the record of an upload that only its slot tells of."""
         if (found := records.find(db, slot.blob)) is not None:
             return found
+        if records.has_ended(db, slot.blob):
+            raise UploadError(410, "the upload has been removed; request another slot")
         records.name_owner(db, slot.owner, "")
         blob = records.new(slot.blob, slot.owner, slot.size, slot.type, slot.claim, now, slot.expires)
         records.reserve(db, blob, slot.until, lasting=False)

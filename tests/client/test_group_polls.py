@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith.client import Mention, NotChangeable, State
+from kith.client import Mention, MessageExpired, NotChangeable, State
 from kith.client.groups import sealed
 from kith.client.groups.extra import Extra
-from tests.client.conftest import People, receive, until
+from tests.client.conftest import People, event, receive, until
 from tests.client.test_groups import three
 
 
@@ -85,3 +85,40 @@ def test_whatever_a_member_seals_is_read_or_left_out(value: object) -> None:
     extra = sealed.unseal(message, key)
     assert Extra.parse(extra.stored() or "{}") == extra
     assert sealed.unseal(message, os.urandom(16)) == Extra()
+
+
+async def test_a_pin_is_seen_by_all_until_it_is_taken_back(people: People) -> None:
+    ada, ben, cyd, group = await three(people)
+    first = await ada.wait_for(await ada.send(group, "Tea at five"), State.SENT)
+    (got,) = await receive(ben)
+    await ben.pin(got)
+    await until(lambda: cyd.pinned(group) and ada.pinned(group))
+    assert [(one.author, one.body) for one in cyd.pinned(group)] == [(ada.jid, "Tea at five")]
+    assert [message.body for message in cyd.history(group) if message.change is None] == ["Tea at five"]
+    await ada.unpin(first)
+    await until(lambda: not cyd.pinned(group) and not ben.pinned(group))
+
+
+async def test_messages_disappear_when_their_time_is_over(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    await ada.send(group, "stays")
+    await receive(ben)
+    await ada.change_group(group, expire=2)
+    await until(lambda: ben.group(group).settings.expire == 2)
+    await ada.send(group, "goes")
+    with ada.events() as mine, ben.events() as theirs:
+        for events in (mine, theirs):
+            assert (await event(events, MessageExpired)).message.body == "goes"
+    for client in (ada, ben):
+        found = [message.body for message in client.history(group) if message.change is None]
+        assert found == ["stays"]
+
+
+async def test_a_group_has_a_picture_that_members_change(people: People) -> None:
+    ada, ben, _, group = await three(people)
+    assert await ben.group_picture(group) == b""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    await ada.set_group_picture(group, picture)
+    assert await ben.group_picture(group) == picture
+    await ben.set_group_picture(group, b"")
+    assert await ada.group_picture(group) == b""

@@ -11,6 +11,7 @@ from kith.client.tui.app import ChatApp
 from kith.client.tui.composer import Composer
 from kith.client.tui.members import Members
 from kith.client.tui.notices import notice
+from kith.client.tui.voting import Voting
 from tests.client.conftest import People, receive, until
 from tests.client.test_terminal import screen, shown, terminal, write
 
@@ -125,3 +126,27 @@ async def test_who_was_removed_sees_that_they_can_not_write(people: People) -> N
 )
 def test_a_notice_is_a_sentence(change: Change, words: str) -> None:
     assert notice(change, None, "a@x") == words
+
+
+async def test_a_poll_is_voted_in_and_closed_by_its_author(people: People) -> None:
+    ada, ben = [await people.open(people.account(name)) for name in ("ada", "ben")]
+    group = (await ada.make_group("Tea", [ben.jid])).jid
+    await until(lambda: ben.groups())
+    poll = await ada.send_poll(group, "Tea or coffee?", ["Tea", "Coffee"], several=True)
+    await receive(ben)
+    await ben.close()
+    async with terminal(people.device(ben.jid), size=(100, 30)) as (app, pilot):
+        await shown(pilot, "Tea")
+        await app._open(group)
+        await shown(pilot, "Tea or coffee?")
+        await pilot.press("ctrl+up", "v")
+        await until(lambda: isinstance(app.screen, Voting))
+        await pilot.pause()
+        await pilot.press("down", "enter", "v")
+        await until(lambda: ada.poll_result(poll).count(ada.poll_result(poll).poll.options[1]) == 1)
+        await until(lambda: not isinstance(app.screen, Voting))
+        await ada.close_poll(poll)
+        await until(lambda: app.client.poll_result(app.client.history(group)[-1]).closed)
+        await pilot.press("ctrl+up", "v")
+        await shown(pilot, "The poll is closed")
+        assert "██ 1" in screen(app)

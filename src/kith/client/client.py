@@ -12,10 +12,10 @@ from kith.client.groups.values import Group
 from kith.client.key_checks import KeyChecks
 from kith.client.message import Chat, Message, Replies
 from kith.client.people import People
-from kith.client.polling import Polling
+from kith.client.pinning import Pinning
 
 
-class Client(Changing, Polling, Grouping, People, KeyChecks):
+class Client(Changing, Pinning, Grouping, People, KeyChecks):
     """An account on this device. As an async context manager it connects, and stays connected.
 
     Without a ``password`` it logs in as the device that `kith login` or `kith link` has set up here.

@@ -142,6 +142,14 @@ _MIGRATIONS = (
     ALTER TABLE chats ADD COLUMN keyless INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE chats ADD COLUMN encrypted_again INTEGER NOT NULL DEFAULT 0;
     """,
+    # 7: messages of groups disappear
+    """
+    ALTER TABLE messages ADD COLUMN expires REAL;
+    CREATE INDEX messages_expires ON messages (expires) WHERE expires IS NOT NULL;
+    CREATE INDEX messages_pins ON messages (peer, place) WHERE kind = 'pin';
+    ALTER TABLE groups DROP COLUMN delivered;
+    ALTER TABLE groups DROP COLUMN read;
+    """,
 )
 
 

@@ -118,6 +118,13 @@ class HistoryGiven(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageExpired(Event):
+    """The time of a message of a group is over (`Settings.expire`). It is not in the history any more."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class KeysChanged(Event):
     """A peer that we know has a new key.
 

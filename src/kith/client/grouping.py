@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement
@@ -15,10 +16,12 @@ from kith.client.groups import wire
 from kith.client.groups.values import Affiliation, Group, Receipt
 from kith.client.lifecycle import Lifecycle
 from kith.client.message import Message
+from kith.client.profile import image_type
 from kith.client.stanzas import parse_time
 
 #: How many people one message invites at most.
 _MOST_INVITED = 20
+_VCARD = "vcard-temp"
 
 
 class Grouping(Lifecycle):
@@ -142,6 +145,30 @@ class Grouping(Lifecycle):
         found = await self._ask("set", bare(group), request, "The nickname could not be changed")
         await self._updated(bare(group))
         return found.findtext(wire.tag("nick")) or nickname
+
+    async def group_picture(self, group: str) -> bytes:
+        """The picture of a group; empty if it has none. Raises NotOnline, Refused."""
+        self._require_groups()
+        request = Element(f"{{{_VCARD}}}vCard")
+        found = await self._ask("get", bare(group), request, "The picture could not be read")
+        text = found.findtext(f"{{{_VCARD}}}vCard/{{{_VCARD}}}PHOTO/{{{_VCARD}}}BINVAL") or ""
+        try:
+            return b64decode("".join(text.split()), validate=True)
+        except ValueError:
+            return b""
+
+    async def set_group_picture(self, group: str, picture: bytes) -> None:
+        """Changes the picture of a group, a PNG, JPEG or WebP file; empty: it has none any more.
+
+        Raises NotOnline, Refused, InvalidProfile.
+        """
+        self._require_groups()
+        card = Element(f"{{{_VCARD}}}vCard")
+        if picture:
+            photo = SubElement(card, f"{{{_VCARD}}}PHOTO")
+            SubElement(photo, f"{{{_VCARD}}}TYPE").text = image_type(picture)
+            SubElement(photo, f"{{{_VCARD}}}BINVAL").text = b64encode(picture).decode()
+        await self._ask("set", bare(group), card, "The picture could not be changed")
 
     async def receipts(self, message: Message) -> list[Receipt]:
         """Who has received and read a message of ours in a group, and when. Raises NotOnline, Refused."""

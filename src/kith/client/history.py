@@ -40,14 +40,14 @@ class History(GroupMessages):
         cursor = self._db.sql.execute(
             "INSERT INTO messages (row, peer, id, origin, archive, body, incoming, here, encrypted, trust,"
             " time, state, markable, error, digest, device, kind, about, reply, replaces, author, place,"
-            " extra) VALUES (iif(?, (SELECT ifnull(min(min(row), 0), 0) - 1 FROM messages), NULL),"
-            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " extra, expires) VALUES (iif(?, (SELECT ifnull(min(min(row), 0), 0) - 1 FROM messages), NULL),"
+            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(early, draft.peer, draft.id, draft.origin, draft.archive, draft.body),
                 *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
                 *(draft.state.value, draft.markable, draft.error, draft.digest, draft.device),
                 *(draft.kind.value, draft.about, draft.reply_to, draft.replaces),
-                *(draft.author, draft.place, draft.extra),
+                *(draft.author, draft.place, draft.extra, draft.expires),
             ),
         )
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (draft.peer,))

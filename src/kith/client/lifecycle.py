@@ -120,6 +120,7 @@ class Lifecycle:
                 self._group_sync.run(),
                 self._group_parts.receipts.run(),
                 self._group_parts.newcomers.run(),
+                self._group_parts.expiry.run(),
             )
         ]
         for task in self._tasks:

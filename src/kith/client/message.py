@@ -73,6 +73,8 @@ class Kind(Enum):
     """Chooses options of a poll in a group."""
     CLOSE = "close"
     """Closes a poll in a group."""
+    PIN = "pin"
+    """Pins a message in a group, or takes that back."""
     NOTICE = "notice"
     """Something changed in a group: see ``Message.change``. In the history of groups beside the texts."""
 
@@ -200,7 +202,8 @@ class Draft:
     ``archive``: its id in our archive. ``markable``: its sender wants to know when it was read. ``digest``:
     of its content on the wire (`stanzas.digest`). ``device``: the OMEMO device id of its sender.
     ``replaces``: the id of our reaction that a new one replaces. In groups, ``author`` is who wrote it,
-    ``place`` where it is in the order of the group, and ``extra`` the JSON of what it has besides text.
+    ``place`` where it is in the order of the group, ``extra`` the JSON of what it has besides text, and
+    ``expires`` when it has to disappear, in seconds since 1970.
     """
 
     peer: str
@@ -225,6 +228,7 @@ class Draft:
     author: str | None = None
     place: str | None = None
     extra: str | None = None
+    expires: float | None = None
 
     def with_id(self, id: str) -> Draft:
         """This message of ours as it is sent from here, under an id of its own."""

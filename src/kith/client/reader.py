@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the libraries behind these take long to import
 
 #: The longest id that is stored, in characters. Receipts repeat ids, and senders choose them.
 MAX_ID = 1024
+#: What is said beside the texts of a group, and is sealed in a message.
+BESIDE = (Kind.VOTE, Kind.CLOSE, Kind.PIN)
 
 
 class Reader:
@@ -58,7 +60,7 @@ class Reader:
         """
         draft = await self._text(message, peer, incoming, time, author)
         said = reference(message)
-        if draft is not None and draft.error is None and draft.kind in (Kind.VOTE, Kind.CLOSE):
+        if draft is not None and draft.error is None and draft.kind in BESIDE:
             return draft
         if said is None or (draft is not None and draft.error is not None):
             return draft if draft is None else without_quotation(message, draft)
@@ -111,10 +113,11 @@ class Reader:
         if resend is not None and incoming and decrypted.body is None:
             chat = stanzas.resent_group(message) or ""
             await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust, chat)
-        if decrypted.body is None:
+        if decrypted.body is None and author is None:
             return None
-        draft = replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
-        return _with_extra(draft, message, decrypted.key)
+        draft = replace(secret, body=decrypted.body or "", trust=decrypted.trust, device=decrypted.device)
+        draft = _with_extra(draft, message, decrypted.key)
+        return None if decrypted.body is None and draft.kind not in BESIDE else draft
 
     async def read_keys(self, message: Element, sender: str) -> None:
         """Handles a message that has only keys, by which our own devices complete a session.
@@ -187,6 +190,8 @@ def _with_extra(draft: Draft, message: Element, key: bytes) -> Draft:
     draft = replace(draft, extra=extra.stored())
     if extra.vote is not None:
         return replace(draft, kind=Kind.VOTE, about=extra.vote.of)
+    if extra.pin is not None:
+        return replace(draft, kind=Kind.PIN, about=extra.pin.of)
     return draft if extra.close is None else replace(draft, kind=Kind.CLOSE, about=extra.close)
 
 

@@ -27,6 +27,18 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A message that is pinned in the group. ``of``: its origin id, of this ``author``.
+
+    ``until``: a time in milliseconds since 1970; 0 takes the pin back.
+    """
+
+    of: str
+    author: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extra:
     """What a message has besides text.
 
@@ -38,6 +50,7 @@ class Extra:
     poll: Poll | None = None
     vote: Vote | None = None
     close: str | None = None
+    pin: Pin | None = None
     change: Change | None = None
     given: str = ""
 
@@ -60,6 +73,8 @@ class Extra:
             found["vote"] = {"of": self.vote.of, "options": list(self.vote.options)}
         if self.close is not None:
             found["close"] = {"of": self.close}
+        if self.pin is not None:
+            found["pin"] = {"id": self.pin.of, "from": self.pin.author, "until": self.pin.until}
         return found
 
     def stored(self) -> str | None:
@@ -93,6 +108,7 @@ class Extra:
             poll=_poll(found.get("poll")),
             vote=_vote(vote) if isinstance(vote, dict) else None,
             close=_id(close.get("of")) if isinstance(close, dict) else None,
+            pin=_pin(found.get("pin")),
         )
 
 
@@ -139,6 +155,17 @@ def _vote(value: Mapping[str, Any]) -> Vote | None:
         return None
     chosen = dict.fromkeys(one for one in options[:MOST_OPTIONS] if _id(one))
     return Vote(of, tuple(chosen))
+
+
+def _pin(value: object) -> Pin | None:
+    if not isinstance(value, dict):
+        return None
+    of, author, until = _id(value.get("id")), value.get("from"), value.get("until")
+    if of is None or not isinstance(author, str):
+        return None
+    if not isinstance(until, int | float) or isinstance(until, bool) or not 0 <= until < 1e15:
+        return None
+    return Pin(of, author, int(until))
 
 
 def _change_json(change: Change) -> dict[str, Any]:

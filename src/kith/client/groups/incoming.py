@@ -21,6 +21,7 @@ from kith.client.events import (
     Typing,
 )
 from kith.client.groups import wire
+from kith.client.groups.expiry import GroupExpiry
 from kith.client.groups.extra import Extra
 from kith.client.groups.newcomers import Newcomers
 from kith.client.groups.receipts import GroupReceipts
@@ -29,7 +30,7 @@ from kith.client.groups.sync import GroupSync
 from kith.client.groups.values import Affiliation, Change
 from kith.client.history import History
 from kith.client.message import Draft, Kind, Message, State, Trust
-from kith.client.reader import Reader, bounded
+from kith.client.reader import BESIDE, Reader, bounded
 from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:
@@ -46,7 +47,17 @@ class GroupIncoming:
     """
 
     __slots__ = (
-        *("_history", "_newcomers", "_outbox", "_own", "_publish", "_reader", "_receipts", "_records"),
+        *(
+            "_expiry",
+            "_history",
+            "_newcomers",
+            "_outbox",
+            "_own",
+            "_publish",
+            "_reader",
+            "_receipts",
+            "_records",
+        ),
         "_sync",
     )
 
@@ -58,8 +69,10 @@ class GroupIncoming:
         sync: GroupSync,
         receipts: GroupReceipts,
         newcomers: Newcomers,
+        expiry: GroupExpiry,
         outbox: Outbox,
     ) -> None:
+        self._expiry = expiry
         self._newcomers = newcomers
         self._own = own
         self._history = history
@@ -112,7 +125,7 @@ class GroupIncoming:
         author = author or f"{group}/{one_line(nick, NICKNAME)}"  # of an anonymous group
         incoming = author != self._own
         origin = stanzas.origin_id(message)
-        if not incoming and origin is not None and self._is_back(group, origin, place):
+        if not incoming and origin is not None and self._is_back(group, origin, place, time):
             return
         if place is not None and self._history.is_placed(group, place):
             return
@@ -133,6 +146,7 @@ class GroupIncoming:
             place=place or self._history.last_place(group) + "~",
             author=author,
             digest=stanzas.digest(message),
+            expires=self._expires(group, time),
         )
         added = self._history.add(draft)
         if added is not None:
@@ -152,18 +166,31 @@ class GroupIncoming:
             return
         extra = Extra() if draft.extra is None else Extra.parse(draft.extra)
         draft = replace(
-            draft, id=place, place=place, author=author, extra=replace(extra, given=giver).stored()
+            draft,
+            id=place,
+            place=place,
+            author=author,
+            extra=replace(extra, given=giver).stored(),
+            expires=self._expires(group, time),
         )
         added = self._history.add(draft, early=True)
         if added is not None:
             self._publish(HistoryGiven(added))
 
-    def _is_back(self, group: str, origin: str, place: str | None) -> bool:
+    def _expires(self, group: str, time: datetime) -> float | None:
+        """When a message of that time has to disappear, in seconds since 1970; None: never."""
+        lifetime = self._records.lifetime(group)
+        if not lifetime:
+            return None
+        self._expiry.wake()
+        return time.timestamp() + lifetime
+
+    def _is_back(self, group: str, origin: str, place: str | None, time: datetime) -> bool:
         """One of the messages that this device has written comes back from the group. False if it is none."""
         ours = self._history.mine(group, origin)
         if ours is None:
             return False
-        placed = self._history.put_in_order(ours, place)
+        placed = self._history.put_in_order(ours, place, self._expires(group, time))
         self._outbox.settled(placed)
         if ours.state is not placed.state and ours.kind is Kind.TEXT:
             self._publish(MessageChanged(placed))
@@ -172,7 +199,7 @@ class GroupIncoming:
     def _announce(self, added: Message) -> None:
         if added.incoming:
             self._receipts.owe(added.peer)
-        if added.kind in (Kind.VOTE, Kind.CLOSE):
+        if added.kind in BESIDE:
             self._announce_vote(added)
             return
         if added.kind is not Kind.TEXT:
@@ -188,6 +215,7 @@ class GroupIncoming:
             self._publish(MessageUnreadable(added, asked))
 
     def _announce_vote(self, vote: Message) -> None:
+        """A vote, the end of a poll or a pin: the message that it is about is another one now."""
         poll = self._history.group_target(vote.peer, vote.about or "")
         if poll is not None:
             self._publish(MessageChanged(poll))

@@ -61,11 +61,12 @@ class GroupMessages(Chats):
             "WHERE peer = ? AND incoming = 0 AND origin = ? AND here AND author IS NOT NULL", group, origin
         )
 
-    def put_in_order(self, message: Message, place: str | None) -> Message:
-        """The group has one of our messages, at a place."""
+    def put_in_order(self, message: Message, place: str | None, expires: float | None = None) -> Message:
+        """The group has one of our messages, at a place. ``expires``: when it has to disappear."""
         if place is not None:
             self._db.sql.execute(
-                "UPDATE messages SET place = ?, archive = ? WHERE row = ?", (place, place, message.row)
+                "UPDATE messages SET place = ?, archive = ?, expires = ? WHERE row = ?",
+                (place, place, expires, message.row),
             )
         if message.state in (State.QUEUED, State.FAILED):
             self._db.sql.execute(
@@ -155,6 +156,37 @@ class GroupMessages(Chats):
             (group, place, limit),
         ).fetchall()
         return [(str(id), self.get(row)) for row, id in reversed(rows)]
+
+    # what disappears
+
+    def take_expired(self, now: float) -> list[Message]:
+        """Deletes the messages whose time is over, and returns the texts among them."""
+        gone = self._rows("WHERE expires <= ? AND kind = 'text'", now)
+        self._db.sql.execute("DELETE FROM messages WHERE expires <= ?", (now,))
+        return gone
+
+    def next_expiry(self) -> float | None:
+        """When the next message has to disappear, in seconds since 1970; None: none has to."""
+        (at,) = self._db.sql.execute("SELECT min(expires) FROM messages").fetchone()
+        return None if at is None else float(at)
+
+    # pins
+
+    def pinned(self, group: str, now: float, longest: float) -> list[Message]:
+        """The messages that are pinned, the last one first. ``longest``: for how many seconds at most."""
+        rows = self._db.sql.execute(
+            "SELECT extra, time FROM messages WHERE peer = ? AND kind = 'pin' AND state != 'failed'"
+            " ORDER BY place, row",
+            (group,),
+        )
+        until: dict[int, float] = {}
+        for extra, time in rows.fetchall():
+            pin = Extra.parse(extra).pin
+            target = self.group_target(group, pin.of, pin.author) if pin is not None else None
+            if pin is not None and target is not None and not target.deleted:
+                until.pop(target.row, None)
+                until[target.row] = min(pin.until / 1000, time + longest)
+        return [self.get(row) for row, end in reversed(until.items()) if end > now]
 
     # polls
 

@@ -10,6 +10,7 @@ from kith.client.encryption import Encryption
 from kith.client.events import Event
 from kith.client.groups.content import GroupContent
 from kith.client.groups.encryption import GroupEncryption
+from kith.client.groups.expiry import GroupExpiry
 from kith.client.groups.incoming import GroupIncoming
 from kith.client.groups.newcomers import Newcomers
 from kith.client.groups.receipts import GroupReceipts
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 class GroupParts:
     """The parts of a client for groups, which the others need in turn. `Lifecycle` makes one."""
 
-    __slots__ = ("_history", "_own", "content", "newcomers", "receipts", "records", "sending", "sync")
+    __slots__ = (
+        "_history",
+        "_own",
+        "content",
+        "expiry",
+        "newcomers",
+        "receipts",
+        "records",
+        "sending",
+        "sync",
+    )
 
     def __init__(
         self,
@@ -47,6 +58,7 @@ class GroupParts:
         group_encryption = GroupEncryption(self.sync, encryption, self._own)
         self.sending = GroupSending(self.records, self.content, group_encryption, key_work)
         self.receipts = GroupReceipts(stream, database, history, self.records)
+        self.expiry = GroupExpiry(database, history, publish)
         self.newcomers = Newcomers(
             *(stream, database, history, self.records, self.sync, self.content, group_encryption, key_work)
         )
@@ -54,4 +66,4 @@ class GroupParts:
     def incoming(self, outbox: Outbox) -> GroupIncoming:
         """What takes the stanzas of groups."""
         parts = self._own, self._history, self.records, self.sync, self.receipts, self.newcomers
-        return GroupIncoming(*parts, outbox)
+        return GroupIncoming(*parts, self.expiry, outbox)

@@ -86,6 +86,11 @@ class GroupRecords:
         row = self._db.sql.execute("SELECT number, wanted FROM groups WHERE jid = ?", (jid,)).fetchone()
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
+    def lifetime(self, jid: str) -> int:
+        """After how many seconds messages of a group disappear; 0: never."""
+        row = self._db.sql.execute("SELECT settings FROM groups WHERE jid = ?", (jid,)).fetchone()
+        return 0 if row is None else int(json.loads(row[0]).get("expire", 0))
+
     def outdated(self) -> list[str]:
         """The groups that have to be asked for what has changed."""
         found = self._db.sql.execute(

@@ -19,6 +19,7 @@ class Log(VerticalScroll):
         Binding("e", "want('edit')", "Edit", id="edit"),
         Binding("d,delete", "want('delete')", "Delete", id="delete"),
         Binding("x", "want('react')", "React", id="react"),
+        Binding("v", "want('vote')", "Vote", id="vote", show=False),
         Binding("c,y", "want('copy')", "Copy", id="copy"),
     ]
 
@@ -33,7 +34,7 @@ class Log(VerticalScroll):
             self.step = step
 
     class Wanted(Posted):
-        """Something is wanted of the picked message: reply, edit, delete, react or copy."""
+        """Something is wanted of the picked message: reply, edit, delete, react, vote or copy."""
 
         def __init__(self, what: str) -> None:
             super().__init__()

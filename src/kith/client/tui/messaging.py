@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from kith.client.client import Client
 from kith.client.errors import BadCharacters, ClientError, PeerHasNoDevices, TooLarge
 from kith.client.message import Message
-from kith.client.tui import actions, words
+from kith.client.tui import actions, voting, words
 from kith.client.tui.actions import About
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
@@ -92,8 +92,9 @@ class Messaging(App[None]):
 
     @work
     async def _change(self, message: Message, what: str) -> None:
+        act = {"delete": actions.delete, "react": actions.react, "vote": voting.vote}[what]
         try:
-            await (actions.delete if what == "delete" else actions.react)(self, self.client, message)
+            await act(self, self.client, message)
         except ClientError as error:
             self._complain(error, "warning")
 

@@ -22,7 +22,7 @@ KEYS = (
     ("↑ ↓", "earlier texts of yours, in an empty field"),
     ("F2", "write in $EDITOR"),
     ("Ctrl+↑", "pick a message with ↑ and ↓, and then"),
-    ("", "R reply, E edit, D delete, X react, C copy"),
+    ("", "R reply, E edit, D delete, X react, V vote, C copy"),
     ("Ctrl+N", "new chat"),
     ("F5", "new group"),
     ("F4", "the group: members, admins, name, leave"),

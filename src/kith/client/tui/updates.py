@@ -20,6 +20,7 @@ from kith.client.events import (
     MessageChanged,
     MessageDeleted,
     MessageEdited,
+    MessageExpired,
     MessageHealed,
     MessageReceived,
     ReactionsChanged,
@@ -92,6 +93,8 @@ class Updates(Grouping):
                 if notice is not None:
                     await conversation.add([notice])
                 await self._show_banners()
+            case MessageExpired(message) if message.peer == self._current:
+                await conversation.remove_message(message.row)
             case HistoryGiven(message) if message.peer == self._current:
                 self._has_grown = True
             case ChangeRefused(_, reason):

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith.client import Mention, MessageExpired, NotChangeable, State
-from kith.client.groups import sealed
-from kith.client.groups.extra import Extra
+from kith.client import Mention, MessageExpired, NotChangeable, State, sealed
+from kith.client.extra import Extra
 from tests.client.conftest import People, event, receive, until
 from tests.client.test_groups import three
 

@@ -11,15 +11,15 @@ from kith.client.answers import answer
 from kith.client.errors import NotChangeable
 from kith.client.events import Event, MessageDeleted, MessageEdited, ReactionsChanged
 from kith.client.groups.wire import MODERATE
+from kith.client.media.sharing import Sharing
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.references import is_emoji
-from kith.client.writing import Writing
 
 #: For so long after it was sent a message can be edited. Recipients accept later edits as new messages.
 EDITABLE = timedelta(days=1)
 
 
-class Changing(Writing):
+class Changing(Sharing):
     """What is said about a message goes through the outbox as a message does, also while offline."""
 
     async def edit(self, message: Message, body: str) -> Message:
@@ -52,6 +52,11 @@ class Changing(Writing):
         if target.group and target.author != self.jid:
             return await self._moderate(target)
         target = self._changeable(message)
+        if target.media is not None and self._media.records.of_message(target.row) is not None:
+            self.cancel(target)
+            return replace(target, body="", media=None, deleted=True)
+        for caption in self._history.captions(target):
+            self._queue(replace(self._change(caption, Kind.DELETION, ""), encrypted=False))
         change = self._queue(replace(self._change(target, Kind.DELETION, ""), encrypted=False))
         deleted = self._history.set_deleted(target)
         await self._send_change(change, target, MessageDeleted(deleted, target))

@@ -25,7 +25,7 @@ class Chats(Records):
         """The chat with a peer; an empty one if there is none."""
         for row in self._chat_rows("WHERE peer = ?", peer):
             return self._chat(row)
-        return Chat(peer, "", 0, None, False, False)
+        return Chat(peer, "", 0, None, False, False, client=self._client)
 
     def _chat_rows(self, where: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         return self._db.sql.execute(
@@ -47,6 +47,7 @@ class Chats(Records):
             nickname=row[4],
             written=bool(row[5]),
             encrypted_again=bool(row[6]),
+            client=self._client,
         )
 
     def has_chat(self, peer: str) -> bool:

@@ -29,8 +29,11 @@ class Content(MessageContent):
         super().__init__(history, own)
         self._introduction = introduction
 
-    def elements(self, message: Message, encrypted: Element | None) -> list[Element]:
-        """The children of the stanza. ``encrypted``: the `plaintext`, if the message is to be encrypted."""
+    def elements(self, message: Message, encrypted: Element | None, key: bytes = b"") -> list[Element]:
+        """The children of the stanza.
+
+        ``encrypted``: the `plaintext`, if the message is to be encrypted, with the ``key`` of its text.
+        """
         children = self._said_of_another(message)
         if message.kind in (Kind.TEXT, Kind.EDIT):
             children += [leaf(stanzas.RECEIPTS, "request"), leaf(stanzas.MARKERS, "markable")]
@@ -40,6 +43,7 @@ class Content(MessageContent):
             *self._nickname(message.peer),
             leaf(stanzas.SID, "origin-id", id=message.id),
             *children,
+            *self._sealed(message, encrypted, key),
             leaf(stanzas.HINTS, "store"),
         ]
 

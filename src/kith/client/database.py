@@ -150,6 +150,26 @@ _MIGRATIONS = (
     ALTER TABLE groups DROP COLUMN delivered;
     ALTER TABLE groups DROP COLUMN read;
     """,
+    # 8: files that wait to be uploaded, our claims to blobs, and where files are on this device
+    """
+    CREATE TABLE media_out (
+        row INTEGER PRIMARY KEY,
+        file TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        slot TEXT
+    );
+    CREATE TABLE media_claims (
+        row INTEGER, blob TEXT, released INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (row, blob)
+    ) WITHOUT ROWID;
+    CREATE INDEX media_claims_blob ON media_claims (blob);
+    CREATE TABLE media_files (
+        row INTEGER PRIMARY KEY,
+        path TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        kept INTEGER NOT NULL
+    );
+    """,
 )
 
 

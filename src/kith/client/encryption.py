@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 from xml.etree.ElementTree import Element
@@ -165,8 +165,11 @@ class Encryption:
 
     # text to elements
 
-    async def encrypt(self, peer: str, body: str) -> Element:
-        """Encrypts for all trusted devices of the peer, and for our own others. Raises NotEncrypted."""
+    async def encrypt(self, peer: str, body: str) -> tuple[Element, bytes]:
+        """Encrypts for all trusted devices of the peer, and for our own others.
+
+        Returns the element, and the key of its text. Raises NotEncrypted.
+        """
         await self.refresh(peer)
         await self.decide_trust(peer)
         await self.decide_trust(self._own)
@@ -177,7 +180,7 @@ class Encryption:
                 raise await self._no_device_error(peer) from None
         (message,) = messages
         self._lacking.discard(peer)
-        return omemo_xml.serialize(message)
+        return omemo_xml.serialize(message), self.backend.last_key
 
     async def encrypt_for(self, peer: str, device: int, body: str | None, renew: bool = False) -> Element:
         """Encrypts for one device. See `encrypt_with_key`, which returns the key as well."""
@@ -214,6 +217,54 @@ class Encryption:
         this, _ = await self.sessions.get_own_device_information()
         message = omemo.Message(backend.namespace, self._own, this.device_id, content, keys)
         return omemo_xml.serialize(message), bytes(cast("Any", material).key)
+
+    async def encrypt_to(
+        self, devices: Iterable[omemo.DeviceInformation], body: str | None
+    ) -> tuple[Element, bytes]:
+        """Encrypts for devices, but for this one. Without a body, only a key is sent.
+
+        Returns the element, and the key. Devices that are gone, or have no keys, are left out: they ask for
+        the message if they come back.
+        """
+        backend = self.backend
+        if body is None:
+            content, material = await backend.encrypt_empty()
+        else:
+            content, material = await backend.encrypt_plaintext(body.encode())
+        this, _ = await self.sessions.get_own_device_information()
+        keys = set()
+        for device in devices:
+            if (device.bare_jid, device.device_id) == (self._own, this.device_id):
+                continue
+            session = await backend.load_session(device.bare_jid, device.device_id)
+            try:
+                if session is None:
+                    session, sealed = await self.begin_session(device, material)
+                else:
+                    sealed = await backend.encrypt_key_material(session, material)
+            except (NotEncrypted, OMEMOException):
+                continue
+            await backend.store_session(session)
+            first = session.initiation is Initiation.ACTIVE and not session.confirmed
+            keys.add((sealed, session.key_exchange if first else None))
+        message = omemo.Message(backend.namespace, self._own, this.device_id, content, frozenset(keys))
+        return omemo_xml.serialize(message), bytes(cast("Any", material).key)
+
+    async def encrypt_key(self, peer: str) -> tuple[Element, bytes]:
+        """Encrypts a key without a text for all trusted devices of a peer. Returns the element, and the key.
+
+        Raises NotEncrypted if there are none.
+        """
+        await self.refresh(peer)
+        await self.decide_trust(peer)
+        devices = [
+            device
+            for device in await self.sessions.get_device_information(peer)
+            if trust.level(device).sound and any(on for _, on in device.active)
+        ]
+        if not devices:
+            raise await self._no_device_error(peer)
+        return await self.encrypt_to(devices, None)
 
     async def begin_session(self, information: Any, material: Any) -> tuple[Any, Any]:
         """Begins a session with a device (`omemo.DeviceInformation`) by which ``material`` is encrypted.

@@ -104,6 +104,37 @@ class TimedOut(ClientError, TimeoutError):
     """What was waited for did not happen in time. It may still happen."""
 
 
+class MediaError(ClientError):
+    """A file could not be sent, fetched or read."""
+
+
+class MediaDamaged(MediaError):
+    """A file was changed or cut off on its way, or its description is wrong. Nothing was saved."""
+
+
+class MediaGone(MediaError):
+    """The server has the file no more. Its sender was asked to upload it again, if that can help."""
+
+
+class MediaUnreachable(MediaError):
+    """The media server could not be reached, or did not answer as it should. Try again later.
+
+    ``retry_in``: in so many seconds, if the server has said so.
+    """
+
+    def __init__(self, text: str, retry_in: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_in = retry_in
+
+
+class MediaRefused(MediaError, NotSendable):
+    """The server does not take a file: too large, or more than the account may store."""
+
+
+class LibraryMissing(ClientError, ImportError):
+    """A library is not installed that this call needs. The text says what to install."""
+
+
 class InvalidAddress(ClientError, ValueError):
     """A text is not the address of an account, like ``name@example.org``."""
 

@@ -87,6 +87,19 @@ class MessageHealed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaProgress(Event):
+    """A file of a message is on its way to the server (``uploading``), or to this device.
+
+    ``done`` and ``total``: bytes; ``total`` is 0 if it is not known. A few times a second at most.
+    """
+
+    message: Message
+    done: int
+    total: int
+    uploading: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Typing(Event):
     """The peer is typing (``active``), or has stopped (XEP-0085). In a group: its member ``author``."""
 

@@ -257,7 +257,8 @@ class Healing:
             self._send(peer, self._group_content.resent(message, encrypted, secret, new, id), new)
             return
         again = Element(f"{{{stanzas.RESEND}}}resent", id=id)
-        self._send(peer, [*self._content.elements(replace(message, id=new), encrypted), again], new)
+        elements = self._content.elements(replace(message, id=new), encrypted, secret)
+        self._send(peer, [*elements, again], new)
 
     async def _answer_late(self, peer: str, device: int, id: str, chat: str) -> None:
         """Answers the request of a device that was not trusted then, if it is now."""

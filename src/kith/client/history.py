@@ -107,6 +107,10 @@ class History(GroupMessages):
             "WHERE row = (SELECT row FROM former_ids WHERE peer = ? AND id = ?)", peer, id
         )
 
+    def with_origin(self, id: str) -> list[Message]:
+        """The messages of all chats with an origin id or id. Nothing says that they are of one author."""
+        return self._rows("WHERE (origin = :id OR id = :id) AND kind = 'text' LIMIT 20", id=id)
+
     def unreadable(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id, if it could not be decrypted."""
         return self._one(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", peer=peer, incoming=True, id=id)
@@ -249,11 +253,18 @@ class History(GroupMessages):
             *(peer, about, after),
         )
 
+    def captions(self, message: Message) -> list[Message]:
+        """The texts that repeat the caption of a file of ours for other apps."""
+        changes = self.changes(message.peer, message.origin or message.id, message.row)
+        return [change for change in changes if change.kind is Kind.CAPTION]
+
     def set_deleted(self, message: Message) -> Message:
         """Removes the text and the reactions of a message, and of its edits. That it was there stays."""
         self._db.sql.execute(
             "UPDATE messages SET body = '', deleted = 1, reactions = NULL WHERE row = ?", (message.row,)
         )
+        if message.incoming and message.media is not None:
+            self._db.sql.execute("UPDATE messages SET extra = NULL WHERE row = ?", (message.row,))
         self._db.sql.execute(
             "UPDATE messages SET body = '' WHERE peer = ? AND incoming = ? AND kind != 'text' AND about = ?"
             " AND state != 'queued'",

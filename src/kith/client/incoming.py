@@ -17,6 +17,7 @@ from slixmpp.jid import InvalidJID
 from kith.client import stanzas
 from kith.client.catchup import CatchUp
 from kith.client.database import Database
+from kith.client.decrypted import Decrypted
 from kith.client.events import (
     Event,
     MessageHealed,
@@ -24,6 +25,7 @@ from kith.client.events import (
     MessageUnreadable,
     Typing,
 )
+from kith.client.extra import Upload
 from kith.client.history import History
 from kith.client.key_work import Interrupted, KeyWork
 from kith.client.markers import Markers
@@ -84,6 +86,7 @@ class Incoming:
         accepted: Callable[[str], bool],
         groups: GroupIncoming,
         undo: Undo,
+        on_upload: Callable[[Upload, str, Decrypted], None],
     ) -> None:
         """``wake_outbox`` is called when a receipt has to be sent.
 
@@ -99,6 +102,7 @@ class Incoming:
         self._wake_outbox = wake_outbox
         self._accepted = accepted
         self._reader = Reader(stream, history, encryption, key_work, healing)
+        self._reader.on_upload = on_upload
         self._markers = Markers(history, undo, self._publish_later)
         self._groups = groups
         groups.connect(self._reader, self._publish_later)

@@ -32,15 +32,16 @@ from kith.client.trust import KnownKeys
 from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:  # `_build` imports what is built on slixmpp, which takes long
+    from kith.client.media.http import MediaHTTP
     from kith.client.stream import Stream
 
 
 class Lifecycle:
     """The part of `kith.client.Client` that opens, connects and closes. See there for the arguments.
 
-    Between `open` and `close`, six tasks run: the connection, the outbox, incoming messages, requests to send
-    undecryptable messages again, and two that keep groups in step. If one of them fails, `Client.messages`
-    raises its error.
+    Between `open` and `close`, eight tasks run: the connection, the outbox, incoming messages, requests to
+    send undecryptable messages again, two that keep groups in step, and two that upload files. If one of them
+    fails, `Client.messages` raises its error.
     """
 
     def __init__(
@@ -121,6 +122,8 @@ class Lifecycle:
                 self._group_parts.receipts.run(),
                 self._group_parts.newcomers.run(),
                 self._group_parts.expiry.run(),
+                self._media.uploading.run(),
+                self._media.missing.run(),
             )
         ]
         for task in self._tasks:
@@ -157,6 +160,8 @@ class Lifecycle:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(asyncio.CancelledError, Exception):
+                await self._media.http.close()
             with suppress(asyncio.CancelledError, Exception):
                 await self._encryption.close()
             with suppress(asyncio.CancelledError, Exception):
@@ -205,6 +210,7 @@ class Lifecycle:
         from kith.client.groups.parts import GroupParts
         from kith.client.healing import Healing
         from kith.client.incoming import Incoming
+        from kith.client.media.parts import MediaParts
         from kith.client.outbox import Outbox
         from kith.client.undo import Undo
 
@@ -224,7 +230,19 @@ class Lifecycle:
         groups = self._group_parts = GroupParts(*parts, self._publish, self._members_changed)
         self._groups, self._group_sync = groups.records, groups.sync
         self._undo = Undo(self._db, self._history)
-        self._outbox = Outbox(*parts, self._publish, self.accepted, content, groups.sending, self._undo)
+        media = self._media = MediaParts(
+            *parts, groups.records, self._media_http(), self.accepted, self._publish
+        )
+        self._outbox = Outbox(
+            *parts,
+            self._publish,
+            self.accepted,
+            content,
+            groups.sending,
+            self._undo,
+            media,
+        )
+        media.connect(self._outbox)
         self._healing = Healing(*parts, self.accepted, content, groups.records, groups.content)
         catch_up = CatchUp(stream, self._db, self._history, lambda: groups.sync.supported)
         self._incoming = Incoming(
@@ -236,6 +254,7 @@ class Lifecycle:
             lambda peer: self.accepted(peer) or groups.records.shared(peer),
             groups.incoming(self._outbox),
             self._undo,
+            media.missing.take,
         )
         self._connection = Connection(
             stream, self._server, self._direct_tls, self._set_up_session, self._on_link_changed
@@ -257,12 +276,20 @@ class Lifecycle:
         stream.on_limit = lambda limit: self._db.set("max-bytes", str(limit))
         return stream
 
+    def _media_http(self) -> MediaHTTP:
+        from kith.client.media.http import MediaHTTP
+
+        domain, proxy = self.jid.partition("@")[2], self._proxy
+        pin = Pin(self._db, self._pin)
+        return MediaHTTP(domain, self._server[0], pin, self._insecure, proxy.url if proxy else None)
+
     # what the parts call
 
     async def _set_up_session(self) -> None:
         """Sets up a new session, which was not resumed. Presence comes last, since it lets messages in."""
         self._key_work.interrupt()
         self._outbox.on_session_lost()
+        self._media.service.forget()
         await self._contacts.load()
         for peer, name in self._contacts.all().items():
             self._history.update_chat(peer, **({"name": name} if name else {}))
@@ -285,6 +312,7 @@ class Lifecycle:
             self._group_sync.wake()
             self._group_parts.receipts.resume()
             self._group_parts.newcomers.wake()
+        self._media.uploading.on_link_changed(event.link is Link.ONLINE)
         self._outbox.on_link_changed(event.link is Link.ONLINE, lost=event.link is Link.RECONNECTING)
         self._publish(event)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 from kith.client.groups.values import Change, Group, Mention, Poll, Receipts
+from kith.client.media.values import Media, Place, Progress
 from kith.client.presence import Presence
 
 
@@ -75,6 +77,8 @@ class Kind(Enum):
     """Closes a poll in a group."""
     PIN = "pin"
     """Pins a message in a group, or takes that back."""
+    CAPTION = "caption"
+    """Repeats the caption of a file as a text, for other apps."""
     NOTICE = "notice"
     """Something changed in a group: see ``Message.change``. In the history of groups beside the texts."""
 
@@ -91,6 +95,32 @@ class Replies(Protocol):
     async def edit(self, message: Message, body: str) -> Message: ...
     async def delete(self, message: Message) -> Message: ...
     async def react(self, message: Message, *emojis: str) -> Message: ...
+    async def forward(self, message: Message, peer: str) -> Message: ...
+    async def save_media(self, media: Media, path: Path | str, progress: Progress | None = None) -> Path: ...
+    async def send_file(
+        self,
+        peer: str,
+        path: Path | str,
+        *,
+        caption: str = "",
+        as_document: bool = False,
+        high_quality: bool = False,
+        once: bool = False,
+        encrypted: bool | None = None,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> Message: ...
+    async def send_voice(
+        self,
+        peer: str,
+        path: Path | str,
+        *,
+        encrypted: bool | None = None,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> Message: ...
+    async def send_location(self, peer: str, place: Place) -> Message: ...
+    async def send_contact(self, peer: str, card: str) -> Message: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +149,8 @@ class Message:
     (XEP-0359), if there is one. ``reply_to``: the id of the message that it answers (XEP-0461), if it answers
     one. ``edited``: its author has changed the text. ``deleted``: its author has deleted it for everyone, and
     the body is empty. ``kind`` and ``about``: only in the outbox, for a change: what it does, and the id of
-    the message that it changes. ``author``: the bare address of who wrote it.
+    the message that it changes. ``author``: the bare address of who wrote it. ``media``: the file, card or
+    location that it brings; the body is its caption then, which is mostly empty.
 
     In a group, ``peer`` is its address, and ``group`` is true. ``mentions``: who is meant by parts of the
     text. ``poll``: the question that it asks. ``change``: what happened, if it is a notice, which has no
@@ -152,6 +183,7 @@ class Message:
     change: Change | None = None
     receipts: Receipts | None = None
     given_by: str = ""
+    media: Media | None = None
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str, *, quote: bool = False) -> Message:
@@ -184,6 +216,10 @@ class Message:
         """Reacts to this message; without an emoji, takes the reaction back. See `Client.react`."""
         return await self._owner.react(self, *emojis)
 
+    async def forward(self, peer: str) -> Message:
+        """Sends this message to somebody else. A file is not uploaded again. See `Client.forward`."""
+        return await self._owner.forward(self, peer)
+
     def mentions_me(self) -> bool:
         """Whether the text mentions us, or everybody."""
         return self.incoming and any(one.jid in ("", self._owner.jid) for one in self.mentions)
@@ -201,8 +237,8 @@ class Draft:
 
     ``archive``: its id in our archive. ``markable``: its sender wants to know when it was read. ``digest``:
     of its content on the wire (`stanzas.digest`). ``device``: the OMEMO device id of its sender.
-    ``replaces``: the id of our reaction that a new one replaces. In groups, ``author`` is who wrote it,
-    ``place`` where it is in the order of the group, ``extra`` the JSON of what it has besides text, and
+    ``replaces``: the id of our reaction that a new one replaces. ``extra``: the JSON of what it has besides
+    text. In groups, ``author`` is who wrote it, ``place`` where it is in the order of the group, and
     ``expires`` when it has to disappear, in seconds since 1970.
     """
 
@@ -258,6 +294,40 @@ class Chat:
     accepted: bool = True
     group: Group | None = None
     encrypted_again: bool = False
+    client: Replies | None = field(default=None, repr=False, compare=False)
+
+    async def send(self, body: str, *, reply_to: Message | None = None) -> Message:
+        """Sends a text. See `Client.send`."""
+        return await self._owner.send(self.peer, body, reply_to=reply_to)
+
+    async def send_file(
+        self,
+        path: Path | str,
+        *,
+        caption: str = "",
+        as_document: bool = False,
+        high_quality: bool = False,
+        once: bool = False,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> Message:
+        """Sends a file. See `Client.send_file`."""
+        return await self._owner.send_file(
+            self.peer,
+            path,
+            caption=caption,
+            as_document=as_document,
+            high_quality=high_quality,
+            once=once,
+            reply_to=reply_to,
+            progress=progress,
+        )
+
+    @property
+    def _owner(self) -> Replies:
+        if self.client is None:
+            raise ValueError("This chat does not belong to a client.")
+        return self.client
 
     @property
     def title(self) -> str:

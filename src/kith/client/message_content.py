@@ -6,6 +6,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.client import stanzas
 from kith.client.history import History
+from kith.client.media import plain
+from kith.client.media.texts import title, wire_text
 from kith.client.message import Kind, Message
 from kith.client.stanzas import leaf
 
@@ -29,6 +31,8 @@ class MessageContent:
         """The text of a message as it is sent; None if the message has none, so that nothing is encrypted."""
         if message.kind is Kind.DELETION or (message.kind is Kind.REACTION and not message.body):
             return None
+        if message.media is not None:
+            return wire_text(message.media)  # and nothing else: some apps show a file only then
         return self._quotation(message) + message.body
 
     def _answered(self, message: Message, id: str) -> Message | None:
@@ -45,7 +49,17 @@ class MessageContent:
         if text is None or message.kind is Kind.REACTION:
             return []
         body.text = text
-        return [body]
+        media = message.media
+        return [body] if media is None or media.encrypted else [body, *plain.elements(media)]
+
+    def _sealed(self, message: Message, encrypted: Element | None, key: bytes) -> list[Element]:
+        """What is encrypted besides the text, with the key of the text."""
+        extra = self._history.extra(message)
+        if encrypted is None or not extra.sealed():
+            return []
+        from kith.client.sealed import seal  # of a library that takes long to import
+
+        return [seal(extra, key)]
 
     def _reacts(self, message: Message, id: str, to: str) -> list[Element]:
         """A reaction to the message with an id, by an author."""
@@ -63,16 +77,18 @@ class MessageContent:
 
     def _replies(self, message: Message, id: str, to: str) -> list[Element]:
         """A reply to the message with an id, by an author."""
+        reply = leaf(stanzas.REPLY, "reply", id=id, to=to)
+        if message.media is not None:
+            return [reply]
         fallback = leaf(stanzas.FALLBACK_NS, "fallback", {"for": stanzas.REPLY})
         end = str(len(self._quotation(message)))
         SubElement(fallback, f"{{{stanzas.FALLBACK_NS}}}body", start="0", end=end)
-        return [leaf(stanzas.REPLY, "reply", id=id, to=to), fallback]
+        return [reply, fallback]
 
     def _quotation(self, message: Message) -> str:
         """The lines before a reply, for apps that know no replies (XEP-0461 §3)."""
         if message.reply_to is None or message.kind not in (Kind.TEXT, Kind.EDIT):
             return ""
         found = self._answered(message, message.reply_to)
-        if found is None or not found.body:
-            return ""
-        return "".join(f"> {line}\n" for line in found.body[:_MAX_QUOTE_LENGTH].split("\n"))
+        text = "" if found is None else found.body or ("" if found.media is None else title(found.media))
+        return "".join(f"> {line}\n" for line in text[:_MAX_QUOTE_LENGTH].split("\n")) if text else ""

@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from xml.etree.ElementTree import Element
 
 from omemo.types import OMEMOException
@@ -36,6 +36,16 @@ _MAX_RECEIPTS = 256
 _T = TypeVar("_T")
 
 
+class Files(Protocol):
+    """What the outbox needs of those who upload files."""
+
+    def must_wait(self, message: Message) -> bool:
+        """Whether the file of a message, or of one before it in its chat, is not uploaded yet."""
+
+    def wake(self) -> None:
+        """A message may be deleted now, so that its file is not needed any more."""
+
+
 class Outbox:
     """The queued messages of the history, and the receipts and markers that are owed to peers.
 
@@ -45,7 +55,17 @@ class Outbox:
 
     __slots__ = (
         *("_accepted", "_commit_handle", "_content_of", "_db", "_encryption", "_groups", "_history"),
-        *("_in_flight", "_key_work", "_online", "_publish", "_session", "_stream", "_tried_up_to", "_undo"),
+        *(
+            "_in_flight",
+            "_key_work",
+            "_files",
+            "_online",
+            "_publish",
+            "_session",
+            "_stream",
+            "_tried_up_to",
+            "_undo",
+        ),
         *("_waiting", "_wake"),
     )
 
@@ -61,8 +81,10 @@ class Outbox:
         content: Content,
         groups: GroupSending,
         undo: Undo,
+        files: Files,
     ) -> None:
         """``accepted(peer)`` tells whether the peer may hear that something was received or read."""
+        self._files = files
         self._groups = groups
         self._stream = stream
         self._db = database
@@ -125,6 +147,7 @@ class Outbox:
         """The group has a message. The caller commits."""
         if message.kind is not Kind.TEXT:
             self._undo.settled(message)
+            self._files.wake()
         self._in_flight.stored.forget(message.id)
         self._in_flight.settle(message.row, message.id)
 
@@ -138,6 +161,22 @@ class Outbox:
             self._tried_up_to = 0
         self._wake.set()
 
+    # files, which are uploaded before their messages are sent
+
+    def uploaded(self, message: Message) -> None:
+        """The file of a message is there, or is not wanted any more."""
+        self._tried_up_to = 0
+        self._wake.set()
+
+    def not_uploaded(self, message: Message, error: ClientError) -> None:
+        """The file of a message will never be there."""
+        self._refuse(message, error)
+        self.uploaded(message)
+
+    def stalled(self, message: Message) -> None:
+        """The file of a message takes longer, so nobody waits for it any more."""
+        self._end_wait(message.row, None)
+
     def refused(self, message: Message, error: str) -> None:
         """A group has refused a message for good."""
         self._in_flight.settle(message.row, message.id)
@@ -148,7 +187,7 @@ class Outbox:
 
         Raises NotEncrypted and NotSendable if it failed.
         """
-        if not self._online:
+        if not self._online or (message.media is None and self._files.must_wait(message)):
             await self._db.flush()
             return
         future = asyncio.get_running_loop().create_future()
@@ -185,6 +224,7 @@ class Outbox:
                 message
                 for message in found
                 if not self._in_flight.was_sent(message.row)
+                and not self._files.must_wait(message)
                 and not (message.group and self._groups.must_wait(message.peer))
             ]
             if fresh:
@@ -247,8 +287,10 @@ class Outbox:
             content = await self._attempt(self._groups.content(message))
         else:
             text = self._content_of.plaintext(message)
-            element = await self._encrypted(message.peer, text) if message.encrypted and text else None
-            content = self._content_of.elements(message, element)
+            element, key = None, b""
+            if message.encrypted and text:
+                element, key = await self._encrypted(message.peer, text)
+            content = self._content_of.elements(message, element, key)
         self._in_flight.stored.keep(message.id, content)
         self._history.note_digest(message, stanzas.digest(content))
         return content
@@ -264,7 +306,7 @@ class Outbox:
             _log.debug("keys of %s could not be fetched: %r", peer, error)
         self._db.commit()
 
-    async def _encrypted(self, peer: str, text: str) -> Element:
+    async def _encrypted(self, peer: str, text: str) -> tuple[Element, bytes]:
         return await self._attempt(self._key_work.run(self._encryption.encrypt(peer, text)))
 
     async def _attempt(self, encrypting: Awaitable[_T]) -> _T:
@@ -322,6 +364,7 @@ class Outbox:
             changed = self._history.raise_state(current, State.SENT)
         if changed is not None and changed.kind is not Kind.TEXT:
             self._undo.settled(changed)
+            self._files.wake()
         self._commit_soon()
         if changed is not None and changed.kind is Kind.TEXT:
             self._publish(MessageChanged(changed))

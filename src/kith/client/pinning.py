@@ -6,7 +6,7 @@ import time
 
 from kith.client.addresses import bare
 from kith.client.errors import NotChangeable
-from kith.client.groups.extra import Extra, Pin
+from kith.client.extra import Extra, Pin
 from kith.client.message import Kind, Message
 from kith.client.polling import Polling
 

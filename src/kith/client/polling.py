@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from kith.client import sendable
 from kith.client.errors import NotChangeable, NotSendable
 from kith.client.events import MessageChanged, MessageReceived
-from kith.client.groups.extra import MOST_OPTIONS, Extra, Vote
+from kith.client.extra import MOST_OPTIONS, Extra, Vote
 from kith.client.groups.values import Option, Poll, PollResult
 from kith.client.message import Draft, Kind, Message, State, Trust
 from kith.client.writing import Writing

@@ -12,7 +12,7 @@ _SCHEMES = ("socks5", "socks4", "http")
 class Proxy:
     """A proxy by its URL, like ``socks5://user:password@127.0.0.1:9050``. Raises InvalidSetting."""
 
-    __slots__ = ("_url",)
+    __slots__ = ("url",)
 
     def __init__(self, url: str) -> None:
         from python_socks import parse_proxy_url
@@ -27,7 +27,7 @@ class Proxy:
             raise InvalidSetting(
                 f"A proxy's URL has a host and a port, and begins with one of {known}"
             ) from None
-        self._url = url
+        self.url = url
 
     async def connect(self, host: str, port: int) -> socket.socket:
         """A connection to a host, whose name the proxy resolves. Raises OSError."""
@@ -35,6 +35,6 @@ class Proxy:
         from python_socks.async_.asyncio import Proxy as Library
 
         try:
-            return await Library.from_url(self._url, rdns=True).connect(host, port)
+            return await Library.from_url(self.url, rdns=True).connect(host, port)
         except ProxyError as error:
             raise OSError(f"the proxy: {error}") from None

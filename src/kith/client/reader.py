@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,9 +10,12 @@ from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
 from kith.client.decrypted import Decrypted, Undecryptable
+from kith.client.extra import Extra, Upload
 from kith.client.foreign_encryption import unreadable_encryption
 from kith.client.history import History
 from kith.client.key_work import Interrupted, KeyWork
+from kith.client.media.addresses import parse_aesgcm
+from kith.client.media.plain import shared
 from kith.client.message import Draft, Kind, State, Trust
 from kith.client.references import References, emojis, reference, without_quotation
 from kith.client.stream import Stream
@@ -29,7 +33,10 @@ BESIDE = (Kind.VOTE, Kind.CLOSE, Kind.PIN)
 class Reader:
     """Reads messages of peers, and of our own other devices."""
 
-    __slots__ = ("_encryption", "_healing", "_history", "_key_work", "_own", "_stream", "references")
+    __slots__ = (
+        *("_encryption", "_healing", "_history", "_key_work", "_own", "_stream"),
+        *("on_upload", "references"),
+    )
 
     def __init__(
         self,
@@ -47,6 +54,8 @@ class Reader:
         self._own = str(stream.requested_jid.bare)
         self.references = References(history)
         """What messages say about others."""
+        self.on_upload: Callable[[Upload, str, Decrypted], None] = lambda upload, sender, decrypted: None
+        """Called when somebody asks for a file again, or has uploaded one again."""
 
     async def read(
         self, message: Element, peer: str, incoming: bool, time: datetime, author: str | None = None
@@ -60,7 +69,7 @@ class Reader:
         """
         draft = await self._text(message, peer, incoming, time, author)
         said = reference(message)
-        if draft is not None and draft.error is None and draft.kind in BESIDE:
+        if draft is not None and draft.error is None and draft.kind is not Kind.TEXT:
             return draft
         if said is None or (draft is not None and draft.error is not None):
             return draft if draft is None else without_quotation(message, draft)
@@ -96,6 +105,9 @@ class Reader:
                 error = f"It is encrypted in a way that this app can't read ({foreign})."
                 return replace(plain, encrypted=True, trust=Trust.UNDECIDED, error=error)
             body = message.findtext(f"{{{stanzas.CLIENT}}}body")
+            media = shared(message, body or "")
+            if media is not None:
+                return _bringing(plain, Extra(media=media))
             return None if body is None else replace(plain, body=body)
         id = stanzas.origin_id(message) or message.get("id") or ""
         secret = replace(plain, encrypted=True)
@@ -113,11 +125,35 @@ class Reader:
         if resend is not None and incoming and decrypted.body is None:
             chat = stanzas.resent_group(message) or ""
             await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust, chat)
+        from kith.client.sealed import unseal  # of a library that takes long to import
+
+        extra = unseal(message, decrypted.key)
+        if decrypted.body is None and extra.upload is not None:
+            self.on_upload(extra.upload, sender, decrypted)
         if decrypted.body is None and author is None:
             return None
         draft = replace(secret, body=decrypted.body or "", trust=decrypted.trust, device=decrypted.device)
-        draft = _with_extra(draft, message, decrypted.key)
+        draft = self._with_extra(draft, extra)
         return None if decrypted.body is None and draft.kind not in BESIDE else draft
+
+    def _with_extra(self, draft: Draft, extra: Extra) -> Draft:
+        """The draft with what the message has sealed besides its text."""
+        if draft.author is None:  # polls and mentions are of groups
+            extra = Extra(media=extra.media, caption=extra.caption)
+        if extra.media is None and (media := parse_aesgcm(draft.body)) is not None:
+            extra = replace(extra, media=media)
+        if extra.media is not None:
+            return _bringing(draft, extra)
+        if not extra:
+            return draft
+        if extra.caption is not None and self.references.is_caption(draft, extra.caption):
+            return replace(draft, kind=Kind.CAPTION, about=extra.caption)
+        draft = replace(draft, extra=extra.stored())
+        if extra.vote is not None:
+            return replace(draft, kind=Kind.VOTE, about=extra.vote.of)
+        if extra.pin is not None:
+            return replace(draft, kind=Kind.PIN, about=extra.pin.of)
+        return draft if extra.close is None else replace(draft, kind=Kind.CLOSE, about=extra.close)
 
     async def read_keys(self, message: Element, sender: str) -> None:
         """Handles a message that has only keys, by which our own devices complete a session.
@@ -180,19 +216,10 @@ class Reader:
             raise Undecryptable("The sender's keys could not be fetched.") from None
 
 
-def _with_extra(draft: Draft, message: Element, key: bytes) -> Draft:
-    """The draft with what the message has sealed besides its text."""
-    from kith.client.groups.sealed import unseal  # of a library that takes long to import
-
-    extra = unseal(message, key) if key and draft.author is not None else None
-    if not extra:
-        return draft
-    draft = replace(draft, extra=extra.stored())
-    if extra.vote is not None:
-        return replace(draft, kind=Kind.VOTE, about=extra.vote.of)
-    if extra.pin is not None:
-        return replace(draft, kind=Kind.PIN, about=extra.pin.of)
-    return draft if extra.close is None else replace(draft, kind=Kind.CLOSE, about=extra.close)
+def _bringing(draft: Draft, extra: Extra) -> Draft:
+    """The draft of a message with a file: its text is the caption."""
+    assert extra.media is not None
+    return replace(draft, body=extra.media.caption, extra=extra.stored())
 
 
 def bounded(id: str) -> str:

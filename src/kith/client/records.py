@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from kith.client.database import Database
-from kith.client.groups.extra import Extra
+from kith.client.extra import Extra
 from kith.client.groups.values import Receipts
+from kith.client.media.values import Media
 from kith.client.message import Kind, Message, Reactions, Replies, State, Trust
 
 _COLUMNS = (
@@ -70,8 +72,12 @@ class Records:
             change=extra.change,
             receipts=None if row[20] is None else Receipts(*json.loads(row[20])),
             given_by=extra.given,
+            media=None if extra.media is None or row[14] else self._media(extra.media, row[0]),
             client=self._client,
         )
+
+    def _media(self, media: Media, row: int) -> Media:
+        return replace(media, row=row, client=self._client)
 
 
 def _reactions(text: str) -> Reactions:

@@ -108,6 +108,11 @@ class References:
             and draft.time - target.time <= EDITABLE
         )
 
+    def is_caption(self, draft: Draft, about: str) -> bool:
+        """Whether the text repeats the caption of a file, by its id, of the same author."""
+        target = self._by(draft, about)
+        return target is not None and target.media is not None and target.body == draft.body
+
     def _by(self, said: Draft | Message, about: str) -> Message | None:
         """The text with an id, which has to be of the author of what is said about it."""
         in_group = said.group if isinstance(said, Message) else said.author is not None
@@ -118,6 +123,8 @@ class References:
     def apply(self, change: Message) -> Event | None:
         """Changes the message that a stored change is about. Returns the event to publish."""
         about = change.about or ""
+        if change.kind is Kind.CAPTION:
+            return None
         if change.kind is Kind.REACTION:
             return self._react(change, about)
         target = self._by(change, about)

@@ -48,6 +48,13 @@ class Sessions(SessionArchive):
         """``now`` returns seconds since 1970."""
         super().__init__(storage)
         self._now = now
+        self.last_key = b""
+        """The key of the text that was encrypted last."""
+
+    async def encrypt_plaintext(self, plaintext: bytes) -> tuple[Any, PlainKeyMaterialImpl]:
+        content, material = await super().encrypt_plaintext(plaintext)
+        self.last_key = bytes(material.key)
+        return content, material
 
     # one-time prekeys
 

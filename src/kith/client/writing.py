@@ -10,7 +10,7 @@ from kith.client import sendable
 from kith.client.addresses import bare
 from kith.client.errors import NotSendable
 from kith.client.events import ContactChanged, MessageChanged, MessageReceived
-from kith.client.groups.extra import Extra
+from kith.client.extra import Extra
 from kith.client.groups.mentions import find_mentions
 from kith.client.groups.values import Group, Mention
 from kith.client.message import Draft, Link, Message, State, Trust
@@ -47,19 +47,9 @@ class Writing(Waiting):
         `largest_text`), BadCharacters and NotSendable (nothing is stored), and InvalidAddress; with ``wait``
         also NotSent if the message fails, and TimedOut.
         """
-        peer = bare(peer)
-        if peer == self.jid:
-            raise NotSendable("This is your own address.")
         if not body.strip():
             raise NotSendable("There is nothing to send.")
-        if reply_to is not None and (reply_to.peer != peer or reply_to.change is not None):
-            raise NotSendable("A reply can only go to the chat of the message that it answers.")
-        group = self._writable_group(peer) if self._groups.knows(peer) else None
-        if encrypted is None:
-            if self._history.is_keyless(peer) and self.link is Link.ONLINE:
-                await self._outbox.look_for_keys(peer)
-            public = group is not None and group.is_public
-            encrypted = not public and not self._history.is_plain(peer)
+        peer, encrypted, group = await self._destination(peer, encrypted, reply_to)
         sendable.check_text(body, encrypted, self._stream.max_bytes)
         if group is not None and mentions is None:
             mentions = find_mentions(body, group)
@@ -89,6 +79,26 @@ class Writing(Waiting):
         if wait is not None:
             return await self.wait_for(message, wait, timeout)
         return self._history.get(message.row)
+
+    async def _destination(
+        self, peer: str, encrypted: bool | None, reply_to: Message | None
+    ) -> tuple[str, bool, Group | None]:
+        """Where a message goes: the address, whether to encrypt, and the group if it is one.
+
+        Raises NotSendable, InvalidAddress.
+        """
+        peer = bare(peer)
+        if peer == self.jid:
+            raise NotSendable("This is your own address.")
+        if reply_to is not None and (reply_to.peer != peer or reply_to.change is not None):
+            raise NotSendable("A reply can only go to the chat of the message that it answers.")
+        group = self._writable_group(peer) if self._groups.knows(peer) else None
+        if encrypted is None:
+            if self._history.is_keyless(peer) and self.link is Link.ONLINE:
+                await self._outbox.look_for_keys(peer)
+            public = group is not None and group.is_public
+            encrypted = not public and not self._history.is_plain(peer)
+        return peer, encrypted, group
 
     def _reply_id(self, message: Message) -> str:
         """The id by which a message is answered: in groups the group's, if there is one (XEP-0461 §3)."""
@@ -124,7 +134,10 @@ class Writing(Waiting):
         if encrypted is None:
             encrypted = current.encrypted
         sendable.check_text(current.body, encrypted, self._stream.max_bytes)
+        if current.media is not None and encrypted != current.encrypted:
+            raise NotSendable("Send the file again: it was prepared for another kind of chat.")
         again = self._history.requeue(current, str(uuid.uuid4()), encrypted)
+        self._media.uploading.wake()
         if current.group:
             self._history.put_pending(again)
         self._db.commit()

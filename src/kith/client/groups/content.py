@@ -8,7 +8,6 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
-from kith.client.groups import sealed
 from kith.client.groups.records import GroupRecords
 from kith.client.groups.wire import GROUPS
 from kith.client.history import History
@@ -39,11 +38,9 @@ class GroupContent(MessageContent):
         members of the group at a ``number``.
         """
         children = self._said_of_another(message)
-        extra = self._history.extra(message)
         if encrypted is not None:
             children.append(leaf(GROUPS, "for", number=str(number)))
-            if extra.sealed():
-                children.append(sealed.seal(extra, key))
+            children += self._sealed(message, encrypted, key)
         return [
             *self._body(message, encrypted),
             leaf(stanzas.SID, "origin-id", id=message.id),
@@ -53,24 +50,22 @@ class GroupContent(MessageContent):
 
     def resent(self, message: Message, encrypted: Element, key: bytes, new: str, id: str) -> list[Element]:
         """The children of the stanza that brings a single device a message that it could not read."""
-        extra = self._history.extra(message)
         return [
             *self._body(message, encrypted),
             leaf(stanzas.SID, "origin-id", id=new),
             *self._said_of_another(message),
-            *([sealed.seal(extra, key)] if extra.sealed() else []),
+            *self._sealed(message, encrypted, key),
             leaf(stanzas.RESEND, "resent", {"group": message.peer}, id=id),
             leaf(stanzas.HINTS, "store"),
         ]
 
     def given(self, message: Message, encrypted: Element, key: bytes, about: Element) -> list[Element]:
         """The children of the stanza that gives a newcomer a message; ``about`` says whom, and which."""
-        extra = self._history.extra(message)
         return [
             about,
             *self._body(message, encrypted),
             *self._reply(message),
-            *([sealed.seal(extra, key)] if extra.sealed() else []),
+            *self._sealed(message, encrypted, key),
         ]
 
     def _said_of_another(self, message: Message) -> list[Element]:

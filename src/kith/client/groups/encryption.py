@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 import omemo
-from omemo.session import Initiation
-from omemo.types import OMEMOException
 
-from kith.client import omemo_xml, trust
-from kith.client.errors import NotEncrypted, NoTrustedDevices, PeerHasNoDevices
+from kith.client import trust
+from kith.client.errors import NoTrustedDevices, PeerHasNoDevices
 from kith.client.groups.keys import GroupKeys
 from kith.client.groups.sync import GroupSync
 from kith.client.message import Trust
@@ -42,7 +40,7 @@ class GroupEncryption:
         try:
             await self._fetch_new(group, others)
             devices = await self._devices(others)
-            return await self._for(devices, body)
+            return await self._encryption.encrypt_to(devices, body)
         finally:
             self._encryption.bundles.release()
 
@@ -84,25 +82,3 @@ class GroupEncryption:
                 "To send it unencrypted this once, repeat it with encrypted=False."
             )
         return found
-
-    async def _for(self, devices: list[omemo.DeviceInformation], body: str) -> tuple[Element, bytes]:
-        backend = self._encryption.backend
-        content, material = await backend.encrypt_plaintext(body.encode())
-        this, _ = await self._encryption.sessions.get_own_device_information()
-        keys = set()
-        for device in devices:
-            if (device.bare_jid, device.device_id) == (self._own, this.device_id):
-                continue
-            session = await backend.load_session(device.bare_jid, device.device_id)
-            try:
-                if session is None:
-                    session, sealed = await self._encryption.begin_session(device, material)
-                else:
-                    sealed = await backend.encrypt_key_material(session, material)
-            except (NotEncrypted, OMEMOException):
-                continue  # this device is gone, or has no keys; it asks for the message if it comes back
-            await backend.store_session(session)
-            first = session.initiation is Initiation.ACTIVE and not session.confirmed
-            keys.add((sealed, session.key_exchange if first else None))
-        message = omemo.Message(backend.namespace, self._own, this.device_id, content, frozenset(keys))
-        return omemo_xml.serialize(message), bytes(material.key)

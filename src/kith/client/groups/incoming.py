@@ -20,9 +20,9 @@ from kith.client.events import (
     MessageUnreadable,
     Typing,
 )
+from kith.client.extra import Extra
 from kith.client.groups import wire
 from kith.client.groups.expiry import GroupExpiry
-from kith.client.groups.extra import Extra
 from kith.client.groups.newcomers import Newcomers
 from kith.client.groups.receipts import GroupReceipts
 from kith.client.groups.records import GroupRecords

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from kith.client.chats import Chats
-from kith.client.groups.extra import Extra
+from kith.client.extra import Extra
 from kith.client.groups.values import Receipts
 from kith.client.message import Kind, Message, State
 

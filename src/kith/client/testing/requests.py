@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.client.media.service import MEDIA, UPLOAD
 from kith.client.stanzas import parse_time
 from kith.client.testing.accounts import CLIENT, Contact
 
@@ -62,8 +63,11 @@ class Requests:
     def _disco(self, name: str, child: Element, iq: Element, reply: Element) -> None:
         query = SubElement(reply, f"{{{_DISCO}}}query")
         SubElement(query, f"{{{_DISCO}}}identity", category="pubsub", type="pep")
-        for feature in (_DISCO, _MAM, _BLOCKING, "urn:xmpp:ping", "urn:xmpp:carbons:2"):
+        for feature in (_DISCO, _MAM, _BLOCKING, "urn:xmpp:ping", "urn:xmpp:carbons:2", UPLOAD, MEDIA):
             SubElement(query, f"{{{_DISCO}}}feature", var=feature)
+
+    def _items(self, name: str, child: Element, iq: Element, reply: Element) -> None:
+        reply.append(Element("{http://jabber.org/protocol/disco#items}query"))
 
     def _roster(self, name: str, child: Element, iq: Element, reply: Element) -> None:
         roster = self._account.roster
@@ -138,6 +142,16 @@ class Requests:
             self._session.write(message)
         SubElement(reply, f"{{{_MAM}}}fin", complete="true" if complete else "false")
 
+    def _slot(self, name: str, child: Element, iq: Element, reply: Element) -> None:
+        if self._server.uploads is None:
+            raise Refused("service-unavailable")
+        reply.append(self._server.uploads.slot(child))
+
+    def _media(self, name: str, child: Element, iq: Element, reply: Element) -> None:
+        uploads = self._server.uploads
+        if uploads is None or not uploads.asked(name, child, self._account.jid):
+            raise Refused("item-not-found")
+
 
 _HANDLERS = {
     "urn:xmpp:ping": "empty",
@@ -145,8 +159,11 @@ _HANDLERS = {
     "http://jabber.org/protocol/pubsub#owner": "empty",
     "urn:ietf:params:xml:ns:xmpp-session": "empty",
     _DISCO: "disco",
+    "http://jabber.org/protocol/disco#items": "items",
     _ROSTER: "roster",
     _BLOCKING: "blocking",
     _PUBSUB: "pubsub",
     _MAM: "mam",
+    UPLOAD: "slot",
+    MEDIA: "media",
 }

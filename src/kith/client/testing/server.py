@@ -15,6 +15,7 @@ from kith.client.client import Client
 from kith.client.testing.accounts import CLIENT, Account, Contact
 from kith.client.testing.people import Person
 from kith.client.testing.session import Session
+from kith.client.testing.uploads import Uploads, start_uploads
 
 if TYPE_CHECKING:
     from kith.client.bot import Bot
@@ -32,9 +33,12 @@ class FakeServer:
         self.domain = domain
         self.accounts: dict[str, Account] = {}
         self.port = 0
+        self.uploads: Uploads | None = None
+        """The files that were uploaded; None if the libraries of the extra ``media`` are missing."""
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
+        self.uploads = await start_uploads(self._stack, self.domain)
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kith-test-")))
         await self._listen()
         return self

@@ -1,6 +1,7 @@
 """What is encrypted in a message besides its text: `<sealed/>`, with the key of the OMEMO message.
 
-AES-128-GCM of the library `cryptography`, with an iv of its own (docs/protocol.md, Groups).
+AES-128-GCM of the library `cryptography`, with an iv of its own (docs/protocol.md, Groups). It is the same in
+chats and in groups.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from xml.etree.ElementTree import Element
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kith.client.groups.extra import Extra
+from kith.client.extra import Extra
 
 SEALED = "urn:kith:sealed:1"
 TAG = f"{{{SEALED}}}sealed"
@@ -33,7 +34,7 @@ def seal(extra: Extra, key: bytes) -> Element:
 def unseal(message: Element, key: bytes) -> Extra:
     """What the message has sealed; nothing if there is none, or it was tampered with."""
     element = message.find(TAG)
-    if element is None or len(element.text or "") > _MOST_BYTES:
+    if element is None or not key or len(element.text or "") > _MOST_BYTES:
         return Extra()
     try:
         iv = base64.b64decode(element.get("iv", ""), validate=True)

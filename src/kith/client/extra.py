@@ -1,7 +1,7 @@
-"""What a message of a group has besides its text, as JSON: in the database, and sealed on the wire.
+"""What a message has besides its text, as JSON: in the database, and sealed on the wire.
 
-Everything but notices is inside of the encryption (docs/protocol.md, Groups). Peers may send anything, so
-what has not the right form is left out.
+Everything but notices, and files that are not encrypted, is inside of the encryption (docs/protocol.md,
+Groups; docs/media.md). Peers may send anything, so what has not the right form is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kith.client.groups.values import Affiliation, Change, MemberChange, Mention, Option, Poll
+from kith.client.media.descriptor import describe, parse, parse_stored, parse_url
+from kith.client.media.values import Media
 
 #: How many options a poll has at most.
 MOST_OPTIONS = 32
@@ -39,11 +41,24 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is gone from the server: the request to upload it again, or the answer.
+
+    ``id``: the origin id of its message. ``url``: where it was. ``at``: where it is now; empty in a request.
+    """
+
+    id: str
+    url: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Extra:
     """What a message has besides text.
 
     ``close``: the origin id of the poll that it closes. ``given``: who has given us the message, if it was
-    said before we came.
+    said before we came. ``caption``: the origin id of the message whose caption the text is, which is there
+    for other apps. ``heard``: that of a voice message that was listened to.
     """
 
     mentions: tuple[Mention, ...] = ()
@@ -53,6 +68,10 @@ class Extra:
     pin: Pin | None = None
     change: Change | None = None
     given: str = ""
+    media: Media | None = None
+    caption: str | None = None
+    heard: str | None = None
+    upload: Upload | None = None
 
     def __bool__(self) -> bool:
         return self != Extra()
@@ -75,6 +94,16 @@ class Extra:
             found["close"] = {"of": self.close}
         if self.pin is not None:
             found["pin"] = {"id": self.pin.of, "from": self.pin.author, "until": self.pin.until}
+        if self.media is not None and self.media.encrypted:
+            found["media"] = [describe(self.media)]
+        if self.caption is not None:
+            found["caption"] = self.caption
+        if self.heard is not None:
+            found["heard"] = self.heard
+        if self.upload is not None:
+            members = {"id": self.upload.id, "url": self.upload.url}
+            name = "reuploaded" if self.upload.at else "reupload"
+            found[name] = members | ({"at": self.upload.at} if self.upload.at else {})
         return found
 
     def stored(self) -> str | None:
@@ -84,17 +113,20 @@ class Extra:
             found["change"] = _change_json(self.change)
         if self.given:
             found["given"] = self.given
+        if self.media is not None:
+            found["media"] = [describe(self.media)]
         return json.dumps(found) if found else None
 
     @classmethod
     def parse(cls, text: str) -> Extra:
         """What `stored` has returned."""
         found = json.loads(text)
-        change = found.get("change")
+        change, media = found.get("change"), found.get("media")
         return replace(
             cls.unsealed(found),
             change=None if change is None else _change(change),
             given=found.get("given", ""),
+            media=parse_stored(media),
         )
 
     @classmethod
@@ -109,7 +141,22 @@ class Extra:
             vote=_vote(vote) if isinstance(vote, dict) else None,
             close=_id(close.get("of")) if isinstance(close, dict) else None,
             pin=_pin(found.get("pin")),
+            media=parse(found.get("media")),
+            caption=_id(found.get("caption")),
+            heard=_id(found.get("heard")),
+            upload=_upload(found),
         )
+
+
+def _upload(found: Mapping[str, Any]) -> Upload | None:
+    request, answer = found.get("reupload"), found.get("reuploaded")
+    if isinstance(answer, dict):
+        id, url, at = _id(answer.get("id")), parse_url(answer.get("url")), parse_url(answer.get("at"))
+    elif isinstance(request, dict):
+        id, url, at = _id(request.get("id")), parse_url(request.get("url")), ""
+    else:
+        return None
+    return None if id is None or url is None or at is None else Upload(id, url, at)
 
 
 def _id(value: object) -> str | None:

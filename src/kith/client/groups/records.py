@@ -27,11 +27,13 @@ class GroupRecords:
     which they ``joined``, as far as is known.
     """
 
-    __slots__ = ("_db", "_own")
+    __slots__ = ("_cached", "_db", "_own")
 
     def __init__(self, database: Database, own: str) -> None:
         self._db = database
         self._own = own
+        self._cached: dict[str, tuple[Member, ...]] = {}  # the members of groups that were read
+        database.on_rollback(self._cached.clear)
 
     # reading
 
@@ -77,6 +79,12 @@ class GroupRecords:
         )
 
     def _members(self, jid: str) -> tuple[Member, ...]:
+        found = self._cached.get(jid)
+        if found is None:
+            found = self._cached[jid] = self._read_members(jid)
+        return found
+
+    def _read_members(self, jid: str) -> tuple[Member, ...]:
         rows = self._db.sql.execute(f"SELECT {_MEMBER_COLUMNS} FROM group_members WHERE chat = ?", (jid,))
         found = map(_member, rows)
         return tuple(sorted(found, key=lambda one: (_ORDER.get(one.affiliation, 2), one.name.casefold())))
@@ -188,6 +196,7 @@ class GroupRecords:
         )
         before = self._joined(jid)
         if state.complete:
+            self._cached.pop(jid, None)
             self._db.sql.execute("DELETE FROM group_members WHERE chat = ?", (jid,))
         for member in state.members:
             since, joined = before.get(member.jid, (None, number))
@@ -201,6 +210,7 @@ class GroupRecords:
         return {str(row[0]): (row[1], int(row[2])) for row in rows}
 
     def _put_member(self, jid: str, member: Member, joined: int) -> None:
+        self._cached.pop(jid, None)
         self._db.sql.execute(
             "INSERT OR REPLACE INTO group_members VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -251,6 +261,7 @@ class GroupRecords:
 
     def _change_member(self, jid: str, one: MemberChange, number: int, by: str, time: datetime) -> None:
         if not one.now.belongs:
+            self._cached.pop(jid, None)
             self._db.sql.execute("DELETE FROM group_members WHERE chat = ? AND jid = ?", (jid, one.jid))
             return
         row = self._db.sql.execute(
@@ -274,6 +285,7 @@ class GroupRecords:
             "UPDATE groups SET affiliation = 'none', invited = 0, number = 0, wanted = 0 WHERE jid = ?",
             (jid,),
         )
+        self._cached.pop(jid, None)
         self._db.sql.execute("DELETE FROM group_members WHERE chat = ?", (jid,))
 
 

@@ -383,7 +383,9 @@ def test_nothing_is_restored_under_a_server_that_runs(made: bytes, tmp_path: Pat
     backup.write_bytes(made)
     with running(tmp_path / "data") as server:
         for path in server.data_dir.iterdir():
-            if path.name != "serve.lock":
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "serve.lock":
                 path.unlink()
         done = server.kith("restore", str(backup), check=False)
         assert done.returncode == 2

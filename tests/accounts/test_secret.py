@@ -56,6 +56,15 @@ def test_keys_for_tokens_stay_as_long_as_tokens_and_those_for_pins_for_ever(path
     assert load(path, NOW + 10 * LIFETIME).keys("pins").keys() == {0, 1, 2}
 
 
+def test_subscriptions_to_pushes_stay_as_long_as_tokens(path: Path) -> None:
+    first = load(path)
+    rotate(path)
+    assert load(path).keys("vapid")[0] == first.key("vapid")
+    assert load(path, NOW + LIFETIME).keys("vapid").keys() == {1}
+    rotate(path, log_out=True)
+    assert load(path).keys("vapid").keys() == {2}
+
+
 def test_logging_out_ends_all_former_keys_for_tokens_at_once(path: Path) -> None:
     rotate(path)
     rotate(path, log_out=True)

@@ -25,7 +25,7 @@ _BYTES = 32
 #: How a `Keyring` begins.
 _START = b'{"kith_secret":'
 #: The uses of the secret (`Secret.key`) whose former keys are kept.
-DEVICES, PINS = "devices", "pins"
+DEVICES, PINS, VAPID = "devices", "pins", "vapid"
 
 
 class SecretDamaged(OSError):
@@ -107,15 +107,17 @@ def rotate(path: Path, randomness: Randomness, now: float, log_out: bool) -> int
 
     A server uses it from its next start on. Tokens of devices that were made with former secrets stay valid
     until they would expire anyway, and are replaced when they are used; with ``log_out``, they end. PINs stay
-    valid, and are stored anew when they are used.
+    valid, and are stored anew when they are used. So do subscriptions to pushes, which apps renew.
     """
     with _one_at_a_time(path):
         old = _read(path)
         secret = old.as_secret()
-        former = [key for key in old.former if key.use != DEVICES or not log_out]
+        former = [key for key in old.former if key.use == PINS or not log_out]
         former.append(Former(PINS, old.generation, secret.key(PINS)))
         if not log_out:
-            former.append(Former(DEVICES, old.generation, secret.key(DEVICES), now + LIFETIME))
+            former += [
+                Former(use, old.generation, secret.key(use), now + LIFETIME) for use in (DEVICES, VAPID)
+            ]
         made = randomness.bytes(_BYTES)
         _write(path, Keyring(1, old.generation + 1, made, secret.lasting(DEVICES), former))
         return old.generation + 1

@@ -25,6 +25,7 @@ from kith.api.links import Links
 from kith.api.login import PasswordLogins
 from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
+from kith.api.push import Push
 from kith.api.register import Register
 from kith.api.relays import Relays
 
@@ -46,6 +47,7 @@ RESOURCES: tuple[type[object], ...] = (
         PrivacyResource,
         AppPasswords,
         Relays,
+        Push,
     ),
 )
 

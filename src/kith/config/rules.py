@@ -101,6 +101,12 @@ def _check_addresses(config: Config, places: Mapping[str, str]) -> None:
                 ipaddress.ip_address(address)
             except ValueError:
                 raise wrong(name, places[name], f"{address!r} is not an IP address") from None
+    for network in config.push_networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            reason = f"{network!r} is neither an IP address nor a network like 10.0.0.0/24"
+            raise wrong("push_networks", places["push_networks"], reason) from None
     for proxy in config.trusted_proxies:
         try:
             ipaddress.ip_network(proxy, strict=False)

@@ -172,6 +172,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             " is on, else none."
         ),
     ] = msgspec.field(default_factory=list)
+    push_networks: Annotated[
+        list[str],
+        _about(
+            "Networks that are not public in which the push services of apps may be (RFC 8030), like"
+            " 10.20.0.0/16. Others are never connected to."
+        ),
+    ] = msgspec.field(default_factory=list)
+    push_ca: Annotated[
+        Path | None,
+        _about("PEM file of authorities to trust for push services, besides the system's."),
+    ] = None
     dns_server: Annotated[
         str, _about("Name server for finding other servers, as address:port. Empty: the system's.")
     ] = ""

@@ -22,8 +22,8 @@ class Registration(msgspec.Struct, omit_defaults=True):
     ``carrier``: which of the ways leads to it (`kith.push.carrier`). ``service`` and ``node``: where, in
     that carrier's terms. ``device``: its id (`kith.records.device`), empty if its client has none; then
     ``resource`` is the resource that it has bound. ``form``: what the service wants to get back (XEP-0357
-    publish-options), as pairs. ``key`` and ``auth``: those of a subscription of Web Push. ``made``: a time
-    in seconds since 1970.
+    publish-options), as pairs. ``key`` and ``auth``: those of a subscription of Web Push;
+    ``generation``: that of the server's key that it was made with. ``made``: a time in seconds since 1970.
     """
 
     carrier: str
@@ -34,6 +34,7 @@ class Registration(msgspec.Struct, omit_defaults=True):
     form: list[tuple[str, str]] = []
     key: bytes = b""
     auth: bytes = b""
+    generation: int = 0
     made: float = 0.0
 
     @property

@@ -1,0 +1,110 @@
+"""``/api/push``: how a device is woken by the push service of its browser (Web Push)."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.errors import Refused
+from kith.api.endpoint import Call, endpoint
+from kith.api.types import whole
+from kith.core.actors.accounts import Accounts
+from kith.push.pushing import Pushing
+from kith.push.web_push import CARRIER, WebPush
+from kith.wire.errors import StanzaError
+
+_Base64 = Annotated[str, Meta(pattern=whole("[A-Za-z0-9_-]{1,120}={0,2}"), max_length=128)]
+
+
+class PushKeys(msgspec.Struct):
+    """The keys of a subscription (RFC 8291), as `PushSubscription.toJSON` has them."""
+
+    p256dh: Annotated[_Base64, Meta(description="The client's public key, in base64url.")]
+    auth: Annotated[_Base64, Meta(description="The client's authentication secret, in base64url.")]
+
+
+class Subscription(msgspec.Struct):
+    """A subscription, as `PushSubscription.toJSON` has it."""
+
+    endpoint: Annotated[
+        str, Meta(max_length=2048, description="The URL that the push service has made for this client.")
+    ]
+    keys: PushKeys
+
+
+class PushState(msgspec.Struct):
+    """What a client needs to know to subscribe, and whether it has."""
+
+    public_key: Annotated[
+        str,
+        Meta(
+            description="The `applicationServerKey` to subscribe with (RFC 8292), in base64url. If a"
+            " subscription was made with another one, subscribe anew."
+        ),
+    ]
+    endpoint: Annotated[str, Meta(description="The URL that this device is woken by; empty if by none.")]
+
+
+class Push:
+    """The endpoints. Each device changes its own subscription only."""
+
+    def __init__(self, accounts: Accounts, pushing: Pushing, web: WebPush) -> None:
+        self._accounts = accounts
+        self._pushing = pushing
+        self._web = web
+
+    @endpoint("GET", "/api/push", "Get how this device is woken")
+    async def get(self, call: Call) -> PushState:
+        caller = call.device
+        found = [
+            one.service
+            for one in self._pushing.registered(caller.record.jid)
+            if (one.carrier, one.device) == (CARRIER, caller.entry.device.id)
+            and one.generation == self._web.vapid.generation
+        ]
+        return PushState(self._web.vapid.public_key, found[-1] if found else "")
+
+    @endpoint("PUT", "/api/push", "Have this device woken", status=204, refusals=("not-found", "too-many"))
+    async def put(self, call: Call, request: Subscription) -> None:
+        """The device is woken by the push service of its browser when something comes while it is not
+        connected: messages and calls. A push contains nothing about them. A new subscription replaces the
+        device's former one.
+        """
+        jid, device = call.device.record.jid, call.device.entry.device.id
+        try:
+            key, auth = _decoded(request.keys.p256dh), _decoded(request.keys.auth)
+            registration = self._web.subscription(device, request.endpoint, key, auth)
+        except ValueError as error:
+            raise Refused("bad-request", f"This is no subscription: {error}.") from None
+        account = await self._accounts.load(jid)
+        if account is None:
+            raise Refused("not-found", "There is no such account.")
+        try:
+            await self._pushing.register(account, registration)
+        except StanzaError:
+            raise Refused("too-many", "This account has too many registrations for push.") from None
+        await self._remove(jid, device, but=registration.id)
+
+    @endpoint("DELETE", "/api/push", "Do not have this device woken any more", status=204)
+    async def delete(self, call: Call) -> None:
+        await self._remove(call.device.record.jid, call.device.entry.device.id)
+
+    async def _remove(self, jid: str, device: str, but: str = "") -> None:
+        gone = [
+            one.id
+            for one in self._pushing.registered(jid)
+            if (one.carrier, one.device) == (CARRIER, device) and one.id != but
+        ]
+        await self._pushing.unregister(jid, gone)
+
+
+def _decoded(text: str) -> bytes:
+    """Bytes in base64url, with or without padding. Raises ValueError."""
+    try:
+        return urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
+    except binascii.Error:
+        raise ValueError("the keys are not in base64url") from None

@@ -39,6 +39,7 @@ REASONS = {
     "bad-request": 400,
     "invalid-number": 422,
     "invalid-element": 422,
+    "invalid-subscription": 422,
     "country-not-served": 422,
     "weak-password": 422,
     "not-authorized": 401,

@@ -68,7 +68,13 @@ class Push:
         ]
         return PushState(self._web.vapid.public_key, found[-1] if found else "")
 
-    @endpoint("PUT", "/api/push", "Have this device woken", status=204, refusals=("not-found", "too-many"))
+    @endpoint(
+        "PUT",
+        "/api/push",
+        "Have this device woken",
+        status=204,
+        refusals=("invalid-subscription", "not-found", "too-many"),
+    )
     async def put(self, call: Call, request: Subscription) -> None:
         """The device is woken by the push service of its browser when something comes while it is not
         connected: messages and calls. A push contains nothing about them. A new subscription replaces the
@@ -79,7 +85,7 @@ class Push:
             key, auth = _decoded(request.keys.p256dh), _decoded(request.keys.auth)
             registration = self._web.subscription(device, request.endpoint, key, auth)
         except ValueError as error:
-            raise Refused("bad-request", f"This is no subscription: {error}.") from None
+            raise Refused("invalid-subscription", f"This is no subscription: {error}.") from None
         account = await self._accounts.load(jid)
         if account is None:
             raise Refused("not-found", "There is no such account.")

@@ -14,8 +14,9 @@ const NEAR_MS = 300_000
 /** The message can't be edited any more: it is too old, was deleted, or does not exist here. */
 export class TooLate extends Error {}
 
-export function mayEdit({ mine, kind, at }: Message, now: Moment): boolean {
-  return mine && kind === 'text' && now - at < DAY_MS
+/** Of media, the caption is edited. */
+export function mayEdit({ mine, kind, at, text, media }: Message, now: Moment): boolean {
+  return mine && kind === 'text' && now - at < DAY_MS && (!media || text !== '')
 }
 
 /** Whether a change made at this time is too late. */

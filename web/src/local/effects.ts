@@ -52,6 +52,7 @@ function deleted(message: Message): Message {
   delete rest.mentions
   delete rest.forMe
   delete rest.poll
+  delete rest.media
   delete rest.votes
   delete rest.closed
   return rest

@@ -22,17 +22,20 @@ export function pictureType(bytes: Uint8Array): string {
   return fits && width * height <= MAX_PIXELS ? type : ''
 }
 
-function typeOf(bytes: Uint8Array): string {
+/** The media type; empty: neither PNG, JPEG nor WebP. */
+export function typeOf(bytes: Uint8Array): string {
   const start = String.fromCharCode(...bytes.subarray(0, 12))
   if (start.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
   if (start.startsWith('\xff\xd8\xff')) return 'image/jpeg'
   return start.startsWith('RIFF') && start.endsWith('WEBP') ? 'image/webp' : ''
 }
 
-function sizeOf(type: string, view: DataView): Size | undefined {
+/** Undefined: it ends before the size. */
+export function sizeOf(type: string, view: DataView): Size | undefined {
   try {
     if (type === 'image/png') return [view.getUint32(16), view.getUint32(20)]
-    return type === 'image/webp' ? webp(view) : jpeg(view)
+    if (type === 'image/webp') return webp(view)
+    return type === 'image/jpeg' ? jpeg(view) : undefined
   } catch {
     return undefined // it ends before the size
   }

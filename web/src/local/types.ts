@@ -480,13 +480,18 @@ export interface StoredFile {
 export interface Upload {
   /** Of the stored file. */
   id: string
-  /** `whole`, `plain`, `claim`, or the name of a part (`media/parts.ts`). */
+  /**
+   * `whole`, `plain`, or the name of a part (`media/parts.ts`); `claim`: the server is to keep what others have uploaded;
+   * `sweep`: a message that had the file is gone.
+   */
   part: string
   state: 'waiting' | 'working' | 'stopped'
   /** Bytes of what is uploaded, and how many of them the server has. */
   size: number
   sent: number
   slot?: UploadSlot
+  /** Of `sweep`: addresses of the user's own uploads that nobody should have any more. */
+  urls?: string[]
   tries: number
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Database } from './database'
 import { newChat } from './chat'
+import { searchedIn, sweepFor } from './message-files'
 import type { Address, Change, Chat, Message } from './types'
 import { wordsOf } from './words'
 
@@ -24,6 +25,8 @@ export class Work {
   private dirtyChanges = new Set<string>()
   private dirtySeen = new Map<string, string>()
   private dirtyWords = new Set<string>()
+  /** Messages whose files are perhaps not needed any more. */
+  private lost: Message[] = []
   private steps = 0
 
   constructor(readonly db: Database) {}
@@ -85,6 +88,7 @@ export class Work {
 
   setMessage(message: Message): void {
     const before = this.messages.get(message.key)
+    if (before?.media && !message.media) this.lost.push(before)
     this.messages.set(message.key, message)
     this.dirtyMessages.add(message.key)
     if (before?.text !== message.text || before.kind !== message.kind) this.dirtyWords.add(message.key)
@@ -169,6 +173,8 @@ export class Work {
     const archived = new Map<string, string>()
     for (const one of await this.db.messages.bulkGet(keys)) {
       if (one?.archive !== undefined) archived.set(one.key, one.archive)
+      // The others keep it, so it stays on the server
+      if (one?.media) this.lost.push({ ...one, mine: false })
     }
     for (const key of keys) this.messages.set(key, undefined)
     this.changes.clear()
@@ -177,6 +183,7 @@ export class Work {
     await this.db.words.bulkDelete(keys)
     await this.db.changes.where('target').anyOf(keys).delete()
     await this.setGone(keys, archived)
+    await this.sweep()
   }
 
   /**
@@ -198,13 +205,24 @@ export class Work {
     await this.db.seen.bulkDelete(keys)
   }
 
+  /** Has files removed that no message has any more (`sync/uploads.ts`). */
+  private async sweep(): Promise<void> {
+    const rows = this.lost.flatMap(({ media, mine }) => (media ? sweepFor(media, mine) : []))
+    this.lost = []
+    for (const row of rows) {
+      const before = await this.db.uploads.get([row.id, row.part])
+      await this.db.uploads.put({ ...row, urls: [...(before?.urls ?? []), ...(row.urls ?? [])] })
+    }
+  }
+
   /** Writes the changes: at the end, and before the storage is searched. */
   async flush(): Promise<void> {
     const { db } = this
+    if (this.lost.length) await this.sweep()
     const messages = [...this.dirtyMessages].map((key) => this.messages.get(key)).filter((one) => !!one)
     const words = [...this.dirtyWords].map((key) => {
       const message = this.messages.get(key)
-      const found = message?.kind === 'text' ? wordsOf(message.text) : []
+      const found = message?.kind === 'text' ? wordsOf(searchedIn(message)) : []
       return { key, chat: message?.chat ?? '', words: found }
     })
     const chats = [...this.dirtyChats].map((address) => this.chats.get(address)).filter((one) => !!one)

@@ -1,18 +1,22 @@
 /** The worker that encrypts and decrypts files, and prepares pictures, so that the page stays responsive. */
 import { decryptWhole, digestOf, encryptWhole, NotAuthentic } from './cipher'
+import { NoPicture } from './no-picture'
+import { type PictureEdit, preparePicture, type Prepared, type Quality } from './pictures'
 
 export type Task =
   | { do: 'encrypt'; data: Blob; key: string; iv: string }
   | { do: 'decrypt'; data: Blob; key: string; iv: string; digest: string | undefined; type: string }
   | { do: 'digest'; data: Blob }
+  | { do: 'picture'; data: Blob; quality: Quality; edit?: PictureEdit }
 
 export interface Results {
   encrypt: Blob
   decrypt: Blob
   digest: string
+  picture: Prepared
 }
 
-export type Answer = { id: number } & ({ result: unknown } | { error: string; authentic?: false })
+export type Answer = { id: number } & ({ result: unknown } | { error: string; is?: 'forged' | 'no-picture' })
 
 export async function perform(task: Task): Promise<unknown> {
   switch (task.do) {
@@ -22,6 +26,8 @@ export async function perform(task: Task): Promise<unknown> {
       return decryptWhole(task.data, task.key, task.iv, task.digest, task.type)
     case 'digest':
       return digestOf(task.data)
+    case 'picture':
+      return preparePicture(task.data, task.quality, task.edit)
   }
 }
 
@@ -34,8 +40,9 @@ if (typeof document === 'undefined' && typeof globalThis.postMessage === 'functi
         globalThis.postMessage({ id, result } satisfies Answer)
       },
       (error: unknown) => {
-        const authentic = error instanceof NotAuthentic && { authentic: false as const }
-        globalThis.postMessage({ id, error: String(error), ...authentic } satisfies Answer)
+        const forged = error instanceof NotAuthentic && { is: 'forged' as const }
+        const none = error instanceof NoPicture && { is: 'no-picture' as const }
+        globalThis.postMessage({ id, error: String(error), ...forged, ...none } satisfies Answer)
       }
     )
   }

@@ -2,6 +2,7 @@
 import { trustedWorker } from '../local/worker'
 import { NotAuthentic } from './cipher'
 import type { Answer, Results, Task } from './files.worker'
+import { NoPicture } from './no-picture'
 
 const IDLE_MS = 20_000
 
@@ -42,7 +43,7 @@ async function start(): Promise<Worker> {
     started.onmessage = ({ data }: MessageEvent<Answer>) => {
       const asked = waiting.get(data.id)
       if ('result' in data) asked?.done(data.result)
-      else asked?.failed(data.authentic === false ? new NotAuthentic() : new Error(data.error))
+      else asked?.failed(errorOf(data.is, data.error))
     }
     // It did not start, or it has run out of memory: the next task gets a new one
     started.onerror = (event) => end(new Error(event.message || 'the worker has failed'))
@@ -51,6 +52,11 @@ async function start(): Promise<Worker> {
     worker = undefined
     throw error
   }
+}
+
+function errorOf(is: 'forged' | 'no-picture' | undefined, text: string): Error {
+  if (is === 'forged') return new NotAuthentic()
+  return is === 'no-picture' ? new NoPicture() : new Error(text)
 }
 
 function end(reason: Error): void {

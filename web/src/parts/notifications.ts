@@ -8,7 +8,7 @@ import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 import { preferences } from './preferences.svelte'
 import { people } from './people.svelte'
-import { oneLine } from './preview'
+import { oneLine, preview } from './preview'
 import { route } from './route.svelte'
 
 const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
@@ -44,10 +44,12 @@ export function notifications(
     watch(chat, key)
     const title = await name(chat)
     // in a group, the title does not say who has written
-    const from = kindOf(chat, app.me) === 'group' ? (await app.db.messages.get(key))?.from : undefined
-    const said = from === undefined ? oneLine(text) : `${people.short(from)}: ${oneLine(text)}`
+    const message = await app.db.messages.get(key)
+    const from = kindOf(chat, app.me) === 'group' ? message?.from : undefined
+    const words = message?.media ? preview(message) : oneLine(text)
+    const said = from === undefined ? words : `${people.short(from)}: ${words}`
     const options: NotificationOptions & { renotify: boolean } = {
-      body: preferences.previews && !locked() && text ? said : hidden(),
+      body: preferences.previews && !locked() && words ? said : hidden(),
       tag: chat,
       renotify: true,
       icon: '/icon-192.png',

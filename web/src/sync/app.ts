@@ -5,10 +5,14 @@ import type { Phrase } from '../history/phrase'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import type { GroupCalls } from './group-calls'
+import type { Usage } from './slots'
 import type { Media } from '../local/media'
 import type { SearchOptions } from '../local/search'
 import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
 
+export { NotAuthentic } from '../media/cipher'
+export { DownloadFailed } from '../media/download'
+export type { Usage } from './slots'
 export { Lost, NotConnected, Refused } from '../xmpp/errors'
 export type { Asking, GroupCalls, GroupLink, GroupReceipt, NotAdded } from './group-calls'
 
@@ -116,6 +120,14 @@ export interface App {
   file(key: string, options?: LoadOptions): Promise<Blob>
   /** A voice message was listened to here: its sender and the user's other devices are told. */
   heard(key: string): Promise<void>
+  /** Asks who has sent a file that is gone from the server to upload it again. */
+  askForFile(key: string): Promise<void>
+  /** Where this page gets a file, by its canonical address; through the own server if it lies on another. */
+  mediaAddress(url: string): Promise<string>
+  /** The space that the user's files take on the server. */
+  usage(): Promise<Usage>
+  /** A picture that can be viewed once was viewed: it is removed here, and its sender is told. */
+  viewedOnce(key: string): Promise<void>
   edit(key: string, text: string): Promise<void>
   react(key: string, emojis: string[]): Promise<void>
   deleteForEveryone(key: string): Promise<void>

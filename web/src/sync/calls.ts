@@ -19,6 +19,7 @@ import type { ProfileChange, Profiles } from './profile'
 import type { Resends } from './resends'
 import type { Roster } from './roster'
 import type { LiveState } from './live'
+import type { Usage } from './slots'
 
 /** What the methods use. */
 export interface Callees {
@@ -36,6 +37,8 @@ export interface Callees {
   groups: GroupCalls
   now(): Moment
   older(chat: Address): Promise<boolean>
+  mediaAddress(url: string): Promise<string>
+  usage(): Promise<Usage>
   /** Merges records into the history. Returns the number of new messages. */
   merge(records: HistoryRecord[]): Promise<number>
   logOut(): Promise<void>
@@ -76,6 +79,8 @@ export function callsOf(to: Callees): Calls {
       if (told && wire.online) wire.tell(chatState(chat, on))
     },
     older: (chat: Address) => to.older(chat),
+    mediaAddress: (url: string) => soon(() => to.mediaAddress(url)),
+    usage: () => soon(() => to.usage()),
     addContact: (address: Address, name: string) => lettingIn(address, () => roster.add(address, name)),
     renameContact: (address: Address, name: string) => soon(() => roster.rename(address, name)),
     removeContact: (address: Address) => soon(() => roster.remove(address)),

@@ -36,11 +36,13 @@ import { OwnPresence } from './own-presence'
 import { Presences } from './presence'
 import { Profiles } from './profile'
 import { Resends } from './resends'
+import { Reuploads } from './reuploads'
 import { Roster } from './roster'
 import { serverTime } from './server-time'
 import { SessionStart } from './session-start'
 import { Settlement } from './settlement'
 import { ChatSettings } from './settings'
+import { proxied, usage } from './slots'
 import type { Store } from './store'
 import { LiveState } from './live'
 import type { Leading } from './tabs'
@@ -88,6 +90,8 @@ export class Engine implements Leading {
   private outbox!: Outbox
   private groupMarks!: GroupMarks
   private uploads!: Uploads
+  private reuploads!: Reuploads
+  private readonly origin: MediaOrigin
   private history!: DeviceHistory
   private dispatch!: Dispatch
   private calls!: Calls
@@ -102,6 +106,7 @@ export class Engine implements Leading {
     store: Store<Live>
   ) {
     this.live = new LiveState(store)
+    this.origin = new MediaOrigin(originOf(deps.url))
     this.connection = new Connection({
       url: deps.url,
       WebSocket: deps.WebSocket,
@@ -171,7 +176,7 @@ export class Engine implements Leading {
         news: (messages) => deps.news(messages),
         queued: () => this.woken(),
         asked: (...question) => resends.asked(...question),
-        reupload: () => undefined,
+        reupload: (...asked) => this.quietly(this.reuploads.asked(...asked)),
         stranger: (address) => this.quietly(profiles.meet(address))
       },
       groups
@@ -182,15 +187,17 @@ export class Engine implements Leading {
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
     const settlement = new Settlement(db, me, now, () => this.quietly(this.session.settleContested()))
     const keyless = new Keyless(db, me, crypto, now, () => this.woken())
-    const groupStanzas = new GroupStanzas(db, me, crypto, groups, groupKeys, resends, settlement)
+    this.uploads = new Uploads(db, me, connection, this.origin, settlement, now, () => this.woken())
+    this.reuploads = new Reuploads(db, me, this.uploads, now, () => this.woken())
+    const groupStanzas = new GroupStanzas(
+      ...([db, me, crypto, groups, groupKeys, resends, settlement, this.uploads] as const)
+    )
     const stanzas = new OutgoingStanzas(
-      ...([db, me, crypto, connection, resends, settlement, keyless, groupStanzas, now] as const)
+      ...([db, me, crypto, connection, resends, settlement, keyless, groupStanzas, now] as const),
+      this.uploads
     )
     this.groupMarks = new GroupMarks(db, me, connection)
     this.outbox = new Outbox(db, me, keyBuffer, connection, stanzas, settlement, this.groupMarks, now)
-    this.uploads = new Uploads(db, me, connection, new MediaOrigin(originOf(deps.url)), settlement, () =>
-      this.woken()
-    )
     const groupMessages = new GroupMessages(db, groups, groupKeys, this.outbox, settlement)
     this.crypto = crypto
     this.history = history
@@ -210,6 +217,8 @@ export class Engine implements Leading {
       ...{ db, me, wire: connection, live, keyBuffer, crypto, keys, roster, profiles, resends, history, now },
       groups: groupCalls(me, connection, groups),
       older: (chat) => catchUp.older(chat),
+      mediaAddress: (url) => this.mediaAddress(url),
+      usage: () => usage(connection, me),
       merge: async (records) => (await this.merge(records)).added,
       logOut: () => this.logOut()
     })
@@ -263,6 +272,13 @@ export class Engine implements Leading {
     const call = Object.hasOwn(this.calls, method) ? this.calls[method as keyof Calls] : undefined
     if (!call) throw new Error(`no ${method}`)
     return (call as (...args: unknown[]) => Promise<unknown>)(...args)
+  }
+
+  /** Where this page gets a file: from the own server, also what lies on others. */
+  private async mediaAddress(url: string): Promise<string> {
+    const { url: address, foreign } = await this.origin.local(url)
+    if (!foreign) return address
+    return (await this.origin.local(await proxied(this.connection, this.me, url))).url
   }
 
   private async logOut(): Promise<void> {

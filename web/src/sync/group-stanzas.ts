@@ -12,6 +12,7 @@ import type { Groups } from './groups'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
+import { hasFile, type Uploads } from './uploads'
 
 /** How often members may change while a message is encrypted. */
 const ATTEMPTS = 5
@@ -24,7 +25,8 @@ export class GroupStanzas {
     private readonly groups: Groups,
     private readonly keys: GroupKeys,
     private readonly resends: Resends,
-    private readonly settlement: Settlement
+    private readonly settlement: Settlement,
+    private readonly uploads: Pick<Uploads, 'convert'>
   ) {}
 
   /** An empty result: the entry is settled without being sent. Rejects if it has to wait. */
@@ -40,6 +42,8 @@ export class GroupStanzas {
     const nick = what.type === 'message' ? ((await this.db.contacts.get(this.me))?.nick ?? '') : ''
     if (text === undefined && extra === undefined)
       return [madeForGroup(to, id, what, undefined, group.number, nick)]
+    if (hasFile(one) && (one.what.media.plain === true) !== group.plain)
+      await this.uploads.convert(one, group.plain)
     if (group.plain) {
       if (what.type !== 'message' && what.type !== 'reaction' && what.type !== 'caption') {
         await this.settlement.failed(one, 'no-device')

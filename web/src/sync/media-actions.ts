@@ -1,6 +1,6 @@
 /** Actions of the user on media: sending files, stopping, and loading them. */
 import { isAccepted } from '../local/accepted'
-import { fileData, storeFile } from '../local/files'
+import { fileData, removeFiles, storeFile } from '../local/files'
 import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
 import { isGroup } from '../local/address'
 import type { Address } from '../local/types'
@@ -19,7 +19,8 @@ export class MediaActions {
   constructor(
     private readonly on: Queueing,
     private readonly origin: MediaOrigin,
-    private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>
+    private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>,
+    private readonly proxied: (url: string) => Promise<string>
   ) {}
 
   async sendMedia(
@@ -64,6 +65,39 @@ export class MediaActions {
     })
   }
 
+  /** Only who has sent it, and the user's other devices, have it. */
+  async askForFile(key: string): Promise<void> {
+    const { me } = this.on
+    await this.on.about(key, async ({ media, mine, from, id }, work) => {
+      const to = mine ? me : from
+      if (media?.url === undefined || media.plain || to.includes('/')) return
+      await this.on.tell(work, to, { type: 'note', note: { reupload: { id, url: media.url } } })
+    })
+  }
+
+  /** What is not encrypted, or on another server, is fetched first, so that it can be uploaded to the own one. */
+  async beforeForwarding(keys: string[]): Promise<void> {
+    for (const message of await this.on.db.messages.bulkGet(keys)) {
+      const url = message?.media?.url
+      if (!message || url === undefined || message.media?.once) continue
+      if (message.media?.plain || (await this.origin.local(url)).foreign) await this.file(message.key)
+    }
+  }
+
+  async viewedOnce(key: string): Promise<void> {
+    const { db, me } = this.on
+    const message = await db.messages.get(key)
+    if (!message?.media?.once || message.mine || message.media.opened) return
+    const file = fileOf(message.media)
+    await this.on.about(key, async (one, work) => {
+      if (!one.media || one.media.opened) return
+      work.setMessage({ ...one, media: { ...one.media, opened: true } })
+      const told = one.encrypted && (isGroup(one.chat, me) || (await isAccepted(db, me, one.chat)))
+      if (told) await this.on.tell(work, one.chat, { type: 'note', note: { heard: one.id } })
+    })
+    if (file !== undefined) await removeFiles(db, [file])
+  }
+
   async file(key: string, options: LoadOptions = {}): Promise<Blob> {
     const message = await this.on.db.messages.get(key)
     const id = message?.media && fileOf(message.media)
@@ -80,7 +114,8 @@ export class MediaActions {
   private async fetch(media: Media, { signal, progress }: LoadOptions): Promise<Blob> {
     const { url, key, iv, digest, size, type = '', plain } = media
     if (url === undefined) throw new DownloadFailed('gone')
-    const { url: address } = await this.origin.local(url)
+    const { url: here, foreign } = await this.origin.local(url)
+    const address = foreign ? await this.proxied(url) : here
     const added = plain ? 0 : TAG
     const options = {
       most: size === undefined ? LARGEST_UNKNOWN + TAG : size + added,

@@ -31,7 +31,7 @@ export async function takeAside(
   if (!note) return false
   if ('heard' in note) {
     for (const one of await messagesWith(work, note.heard))
-      if (one.chat === chat && one.media?.kind === 'voice' && (one.mine || incoming.mine)) heard(work, one)
+      if (one.chat === chat && (one.mine || incoming.mine)) opened(work, one)
   } else if ('reupload' in note) {
     events.reupload(from, note.reupload.id, note.reupload.url)
   } else {
@@ -46,9 +46,11 @@ export async function takeAside(
   return true
 }
 
-function heard(work: Work, message: Message): void {
-  if (message.media && !message.media.opened)
-    work.setMessage({ ...message, media: { ...message.media, opened: true } })
+/** A voice message was listened to, or what can be viewed once was viewed. */
+function opened(work: Work, message: Message): void {
+  const { media } = message
+  if (media && !media.opened && (media.kind === 'voice' || media.once))
+    work.setMessage({ ...message, media: { ...media, opened: true } })
 }
 
 async function messagesWith(work: Work, id: string): Promise<Message[]> {

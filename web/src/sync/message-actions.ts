@@ -3,6 +3,7 @@ import { abilitiesOf } from '../local/conversation'
 import { findLast } from '../local/chats'
 import { forget } from '../local/deletion'
 import { split, STANZA_BYTES, textBytes } from '../local/length'
+import type { Media } from '../local/media'
 import { isWaiting } from '../local/order'
 import { emojisIn } from '../local/reactions'
 import { neverLeft, takeBack } from '../local/unsent'
@@ -58,10 +59,20 @@ export class MessageActions {
   async forward(keys: string[], chats: Address[]): Promise<void> {
     const messages = await this.on.db.messages.bulkGet(keys)
     const most = textBytes(await this.on.db.fact<number>(STANZA_BYTES))
+    const albums = new Map<string, string>()
     const parts = messages
-      .filter((message): message is Message => message?.kind === 'text')
+      .filter((message): message is Message => message?.kind === 'text' && !message.media?.once)
       // messages from other apps may be longer than ours may be
-      .flatMap((message) => split(message.text, most).map((text) => ({ text, options: forwarding(message) })))
+      .flatMap((message) => {
+        const [text = '', ...rest] = message.text ? split(message.text, most) : ['']
+        const options = forwarding(message)
+        const { media } = message
+        const file = media && {
+          media: forwarded(media, albums),
+          ...(carriesFile(media) && { claim: true as const })
+        }
+        return [{ text, options: { ...options, ...file } }, ...rest.map((text) => ({ text, options }))]
+      })
     await Promise.all(
       chats.flatMap((chat) => parts.map(({ text, options }) => this.send(chat, text, options)))
     )
@@ -125,4 +136,18 @@ export class MessageActions {
 /** The draft of the other chat is kept. */
 function forwarding({ unstyled }: Message): SendOptions {
   return { forwarded: true, draft: NO_DRAFT, ...(unstyled && { unstyled }) }
+}
+
+/** Without what only concerns the message that it was in. Pictures of one album are one again. */
+function forwarded(media: Media, albums: Map<string, string>): Media {
+  const { opened, album, ...rest } = media
+  void opened
+  if (album === undefined) return rest
+  const again = albums.get(album) ?? crypto.randomUUID()
+  albums.set(album, again)
+  return { ...rest, album: again }
+}
+
+function carriesFile({ kind }: Media): boolean {
+  return kind !== 'contact' && kind !== 'location'
 }

@@ -17,7 +17,8 @@ export async function sendEdit(
   const message = await replaceUnsent(work, on.me, edited, 'edit')
   const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
   const expires = timer > 0 && { expires: timer }
-  const what = { type: 'message' as const, text, replaces: message.id, ...expires }
+  const { media } = message
+  const what = { type: 'message' as const, text, replaces: message.id, ...(media && { media }), ...expires }
   const { id, waits } = await on.tell(work, message.chat, what, ownId)
   await on.change(work, message, 'edit', { text, id, waits })
 }

@@ -164,11 +164,13 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const send = (chat: Address, text: string, options: SendOptions = {}) =>
     entering.enter(chat, text, options).stored
   const messageActions = new MessageActions(queueing, send)
-  const mediaActions = new MediaActions(queueing, new MediaOrigin(originOf(deps.url)), send)
   const chatActions = new ChatActions(queueing)
   await entering.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
+  const mediaActions = new MediaActions(queueing, new MediaOrigin(originOf(deps.url)), send, (url) =>
+    call<string>('mediaAddress', url)
+  )
 
   return {
     db,
@@ -183,10 +185,17 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     stopUpload: (key) => mediaActions.stopUpload(key),
     file: (key, options) => mediaActions.file(key, options),
     heard: (key) => mediaActions.heard(key),
+    askForFile: (key) => mediaActions.askForFile(key),
+    mediaAddress: (url) => call<string>('mediaAddress', url),
+    usage: () => call('usage'),
+    viewedOnce: (key) => mediaActions.viewedOnce(key),
     react: (key, emojis) => messageActions.react(key, emojis),
     deleteForEveryone: (key) => messageActions.deleteForEveryone(key),
     deleteForMe: (keys) => messageActions.deleteForMe(keys),
-    forward: (keys, chats) => messageActions.forward(keys, chats),
+    forward: async (keys, chats) => {
+      await mediaActions.beforeForwarding(keys)
+      await messageActions.forward(keys, chats)
+    },
     retry: (key) => messageActions.retry(key),
     retryChange: (key, kind) => messageActions.retryChange(key, kind),
     undoChange: (key, kind) => messageActions.undoChange(key, kind),

@@ -21,6 +21,7 @@ import type { Keyless } from './keyless'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
+import { Converted, hasFile, type Uploads } from './uploads'
 
 export class OutgoingStanzas {
   constructor(
@@ -32,7 +33,8 @@ export class OutgoingStanzas {
     private readonly settlement: Settlement,
     private readonly keyless: Keyless,
     private readonly groups: GroupStanzas,
-    private readonly now: () => Moment
+    private readonly now: () => Moment,
+    private readonly uploads: Pick<Uploads, 'convert'>
   ) {}
 
   /** An empty result: the entry is settled without being sent. Rejects if it has to wait. */
@@ -59,10 +61,12 @@ export class OutgoingStanzas {
       let cover: Cover | undefined
       if (secret !== undefined || extra !== undefined) {
         cover = await this.crypto.encrypt([to], secret ?? '', extra)
+        if (hasFile(one) && one.what.media.plain) await this.uploads.convert(one, false)
         await this.keyless.appeared(to)
       }
       return [await this.stanza(to, id, what, cover)]
     } catch (error) {
+      if (error instanceof Converted) throw error
       if (!(error instanceof NobodyCanRead)) {
         if (this.wire.online && one.seq !== undefined) {
           await this.db.outgoing.update(one.seq, { tries: one.tries + 1 })
@@ -87,6 +91,7 @@ export class OutgoingStanzas {
         return []
       }
       if (decision === 'unencrypted') {
+        if (hasFile(one) && one.what.media.key !== undefined) await this.uploads.convert(one, true)
         if (what.type === 'message') await this.settlement.unencrypted(one)
         return [await this.stanza(to, id, what, UNENCRYPTED)]
       }

@@ -31,7 +31,10 @@ export async function contentSent(
   if (!change || !target || !(await mayHave(db, me, to, target))) return undefined
   if (change.kind === 'vote')
     return { type: 'vote', of: target.id, from: target.from, options: change.emojis ?? [], text: '' }
-  if (change.kind === 'edit') return { type: 'message', text: change.text ?? '', replaces: target.id }
+  if (change.kind === 'edit') {
+    const media = target.media && { media: target.media }
+    return { type: 'message', text: change.text ?? '', replaces: target.id, ...media }
+  }
   if (change.kind === 'pin')
     return { type: 'pin', of: target.id, from: target.from, until: change.until ?? 0 }
   if (change.kind !== 'reaction') return undefined
@@ -39,7 +42,7 @@ export async function contentSent(
 }
 
 /** In a group, only who was there when it was sent gets it again. */
-async function mayHave(db: Database, me: Address, to: Address, message: Message): Promise<boolean> {
+export async function mayHave(db: Database, me: Address, to: Address, message: Message): Promise<boolean> {
   if (to === me || !isGroup(message.chat, me)) return true
   const member = await db.members.get(memberKey(message.chat, to))
   return member !== undefined && !member.invited && member.since <= message.at

@@ -1,6 +1,6 @@
 /** What the app asks of the service for uploads of its server: slots (XEP-0363), claims, usage (docs/media.md). */
 import { base64urlnopad } from '@scure/base'
-import type { Address, UploadSlot } from '../local/types'
+import type { Address, Moment, UploadSlot } from '../local/types'
 import { domainOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'
@@ -23,9 +23,9 @@ export function uploadService(me: Address): string {
 export async function requestSlot(
   wire: Wire,
   me: Address,
-  file: { name: string; size: number; type: string; claim?: Uint8Array<ArrayBuffer> }
+  file: { name: string; size: number; type: string; claim?: Uint8Array<ArrayBuffer>; until?: Moment }
 ): Promise<UploadSlot> {
-  const { name, size, type, claim } = file
+  const { name, size, type, claim, until } = file
   const hash = claim && base64urlnopad.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', claim)))
   const answer = await wire.request(
     'get',
@@ -33,7 +33,11 @@ export async function requestSlot(
     el(
       'request',
       { xmlns: NS.upload, filename: name, size: String(size), 'content-type': type },
-      el('resumable', { xmlns: NS.kithMedia, claim: hash })
+      el('resumable', {
+        xmlns: NS.kithMedia,
+        claim: hash,
+        until: until === undefined ? undefined : new Date(until).toISOString()
+      })
     )
   )
   const slot = child(answer, NS.upload, 'slot')
@@ -73,4 +77,10 @@ export async function usage(wire: Wire, me: Address): Promise<Usage> {
 /** The name of a blob, from its address `https://HOST/m/BLOB/NAME`. */
 export function blobOf(url: string): string {
   return /^\/m\/([\w-]{10,64})(?:\/|$)/.exec(new URL(url).pathname)?.[1] ?? ''
+}
+
+/** The address at the own server from which a file of another server is fetched. Rejects with Refused. */
+export async function proxied(wire: Wire, me: Address, url: string): Promise<string> {
+  const answer = await wire.request('get', uploadService(me), el('fetch', { xmlns: NS.kithMedia, url }))
+  return attribute(child(answer, NS.kithMedia, 'fetch'), 'url')
 }

@@ -125,7 +125,7 @@ export class Storing {
     else if (incoming.method !== undefined && (await this.references.correctsUnreadable(incoming)))
       this.work.setSeen(key)
     else if (incoming.method === undefined && (await this.references.corrects(incoming, encrypted)))
-      added = await this.references.edit(incoming, key, text, encrypted, known)
+      added = await this.references.edit(incoming, key, extra.media?.caption ?? text, encrypted, known)
     else added = await this.message(incoming, key, text, encrypted, opened, known, asked, extra)
     if (incoming.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(key, incoming.archive)

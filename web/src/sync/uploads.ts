@@ -3,12 +3,13 @@
  * a restart of the server or of the app: its slot is stored, and the ciphertext is the same each time.
  */
 import type { Database } from '../local/database'
-import { fileUploaded } from '../local/files'
+import { fileUploaded, removeFiles } from '../local/files'
 import { fileOf, type Media } from '../local/media'
+import { addressesOf } from '../local/message-files'
 import { messageKey } from '../local/order'
-import type { Address, Failure, Outgoing, Upload, UploadSlot } from '../local/types'
+import type { Address, Failure, Moment, Outgoing, Upload, UploadSlot } from '../local/types'
 import { Work } from '../local/work'
-import { claimSecret } from '../media/cipher'
+import { claimSecret, newSecret } from '../media/cipher'
 import type { MediaOrigin } from '../media/origin'
 import { missingParts, sourceOf, uploadName, uploadType, withAddress, type Part } from '../media/parts'
 import type { Source } from '../media/source'
@@ -16,12 +17,14 @@ import { upload, UploadFailed } from '../media/upload'
 import { Refused } from '../xmpp/errors'
 import type { Wire } from '../xmpp/wire'
 import type { Settlement } from './settlement'
-import { claimBlob, requestSlot } from './slots'
+import { blobOf, claimBlob, releaseBlob, requestSlot } from './slots'
 
 /** How many run at once. */
 const AT_ONCE = 2
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 60_000
+/** Milliseconds that a disappearing file stays longer on the server, since it may be sent late. */
+const SLACK_MS = 86_400_000
 /** Milliseconds between two updates of the progress in the database. */
 const PROGRESS_MS = 250
 
@@ -41,6 +44,7 @@ export class Uploads {
     private readonly wire: Wire,
     private readonly origin: MediaOrigin,
     private readonly settlement: Settlement,
+    private readonly now: () => Moment,
     private readonly ready: () => void
   ) {}
 
@@ -57,7 +61,10 @@ export class Uploads {
     try {
       await this.abandon()
       const waiting = await this.db.uploads.toArray()
+      const sweeps = waiting.filter(({ part }) => part === 'sweep')
+      if (sweeps.length) await this.sweep(sweeps)
       for (const row of waiting) {
+        if (row.part === 'sweep') continue
         if (this.running.size >= AT_ONCE) return
         if (row.state !== 'stopped' && !this.running.has(nameOf(row)))
           // The storage is closed, for example after a log-out
@@ -65,6 +72,29 @@ export class Uploads {
       }
     } finally {
       this.checking = false
+    }
+  }
+
+  /** Removes files that no message has any more, here and, if they were the user's, from the server. */
+  private async sweep(rows: Upload[]): Promise<void> {
+    const used = new Set<string>()
+    const own = new Set<string>()
+    await this.db.messages.orderBy('[chat+media.kind+at]').each(({ media, mine }) => {
+      const id = media && fileOf(media)
+      if (!media || id === undefined) return
+      used.add(id)
+      if (mine) for (const url of addressesOf(media)) own.add(url)
+    })
+    for (const { id, part, urls = [] } of rows) {
+      if (!used.has(id)) await removeFiles(this.db, [id])
+      for (const url of urls.filter((one) => !own.has(one) && blobOf(one))) {
+        try {
+          if (!(await this.origin.local(url)).foreign) await releaseBlob(this.wire, this.me, url)
+        } catch (error) {
+          if (!(error instanceof Refused)) return // in the next session
+        }
+      }
+      await this.db.uploads.delete([id, part])
     }
   }
 
@@ -144,10 +174,18 @@ export class Uploads {
   private async slot(row: Upload, media: Media, size: number): Promise<UploadSlot> {
     const part = row.part as Part
     const claim = media.key !== undefined && part !== 'plain' && { claim: await claimSecret(media.key) }
-    const file = { name: uploadName(media, part), size, type: uploadType(media, part), ...claim }
+    const until = await this.until(row.id)
+    const file = { name: uploadName(media, part), size, type: uploadType(media, part), ...claim, ...until }
     const slot = await requestSlot(this.wire, this.me, file)
     await this.db.uploads.update([row.id, row.part], { slot, size })
     return slot
+  }
+
+  /** When the last message with the file will have disappeared, if all do. */
+  private async until(id: string): Promise<{ until?: Moment }> {
+    const timers = (await this.rows(id)).map(({ what }) => what.expires ?? Infinity)
+    const last = Math.max(...timers)
+    return Number.isFinite(last) ? { until: this.now() + last * 1000 + SLACK_MS } : {}
   }
 
   private async done({ id, part }: Upload, url: string): Promise<void> {
@@ -161,14 +199,18 @@ export class Uploads {
   private async claim({ id, part }: Upload, media: Media): Promise<void> {
     const { url, key } = media
     try {
-      if (url !== undefined && key !== undefined)
-        await claimBlob(this.wire, this.me, url, await claimSecret(key))
+      if (url === undefined || key === undefined || (await this.origin.local(url)).foreign)
+        throw new Refused('item-not-found', 'cancel')
+      await claimBlob(this.wire, this.me, url, await claimSecret(key))
     } catch (error) {
       if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
-      // It is gone: this device uploads it again, if it has it
-      if (!(await this.db.files.get(id))) throw new NoFile()
-      await this.change(id, withoutAddress)
-      await this.db.uploads.put(waitingUpload(id, 'whole'))
+      // It is gone, or on another server: this device uploads it again, if it has it
+      const here = await this.db.files.get(id)
+      if (here) {
+        await this.change(id, (one) => withoutAddress(one, id))
+        await this.db.files.put({ ...here, pending: 1 })
+        await this.db.uploads.put(waitingUpload(id, media.plain ? 'plain' : 'whole'))
+      } else if (url === undefined || !(await this.origin.local(url)).foreign) throw new NoFile()
     }
     await this.db.outgoing
       .filter((row) => concerns(row, id))
@@ -220,6 +262,46 @@ export class Uploads {
     if (!this.stopped) await new Promise((done) => setTimeout(done, Math.min(wait, LONGEST_WAIT_MS)))
   }
 
+  /**
+   * The chat became encrypted, or is not any more, after the file was chosen: it is uploaded once more, as it has to be
+   * now.
+   */
+  async convert(one: Outgoing & { what: Files }, plain: boolean): Promise<void> {
+    const { media } = one.what
+    const id = fileOf(media)
+    const here = id === undefined ? undefined : await this.db.files.get(id)
+    if (id === undefined || !here) {
+      await this.settlement.failed(one, 'no-file')
+      return
+    }
+    const { url, key, iv, plain: before, ...rest } = media
+    void [url, key, iv, before]
+    const as = { ...rest, file: id, ...(plain ? { plain: true as const } : newSecret()) }
+    await Work.run(this.db, async (work) => {
+      await this.db.outgoing.update(one.seq ?? 0, { what: { ...one.what, media: as } })
+      const message = await work.message(messageKey(one.to, this.me, true, one.id))
+      if (message?.media) work.setMessage({ ...message, media: as })
+      await this.db.files.put({ ...here, pending: 1 })
+      await this.db.uploads.put(waitingUpload(id, plain ? 'plain' : 'whole'))
+    })
+    void this.wake().catch(() => undefined)
+    throw new Converted()
+  }
+
+  /** Uploads a file once more that is missing at the server; undefined: it is not here. */
+  async again(media: Media): Promise<string | undefined> {
+    const id = fileOf(media)
+    const data = id === undefined ? undefined : (await this.db.blobs.get(id))?.data
+    if (id === undefined || !data || media.plain || media.key === undefined || !this.wire.online)
+      return undefined
+    const source = await sourceOf(media, 'whole', data)
+    const file = { name: uploadName(media, 'whole'), size: source.size, type: uploadType(media, 'whole') }
+    const slot = await requestSlot(this.wire, this.me, { ...file, claim: await claimSecret(media.key) })
+    const options = { signal: new AbortController().signal, progress: () => undefined }
+    await upload(source, slot, (await this.origin.local(slot.put)).url, options)
+    return slot.get
+  }
+
   private async rows(id: string): Promise<(Outgoing & { what: Files })[]> {
     const rows = await this.db.outgoing.filter((row) => concerns(row, id)).toArray()
     return rows as (Outgoing & { what: Files })[]
@@ -234,6 +316,12 @@ export function waitingUpload(id: string, part: string): Upload {
 /** Whether a message has to wait for its file. */
 export function isHeld({ what }: Outgoing): boolean {
   return what.type === 'message' && !!what.media && (!!what.claim || missingParts(what.media).length > 0)
+}
+
+/** Whether it is a message with a file, rather than a contact or a place. */
+export function hasFile(one: Outgoing): one is Outgoing & { what: Files } {
+  const { what } = one
+  return what.type === 'message' && !!what.media && fileOf(what.media) !== undefined
 }
 
 /** The rows of `uploads` that a message needs. */
@@ -271,8 +359,8 @@ function concerns({ what }: Outgoing, id: string): boolean {
   return what.type === 'message' && !!what.media && fileOf(what.media) === id
 }
 
-function withoutAddress(media: Media): Media {
-  const again = { ...media }
+function withoutAddress(media: Media, file: string): Media {
+  const again = { ...media, file }
   delete again.url
   return again
 }
@@ -291,5 +379,7 @@ function nameOf({ id, part }: Upload): string {
   return `${id}\n${part}`
 }
 
+/** It waits for another upload. */
+export class Converted extends Error {}
 class NoFile extends Error {}
 class Stopped extends Error {}

@@ -1,0 +1,92 @@
+/** Files that were chosen to be sent, with what is changed in them before. */
+import { kindOfType, type Media, typeOfName } from '../../local/media'
+import { imageHeader } from '../../local/image-header'
+import { NoPicture } from '../../media/no-picture'
+import type { PictureEdit, Prepared, Quality } from '../../media/pictures'
+import { inWorker } from '../../media/worker'
+import type { MediaItem } from '../../sync/app'
+
+/** `original`: as a document, unchanged. */
+export type SendQuality = Quality | 'original'
+
+/** How many files are sent at once. */
+export const MOST_FILES = 100
+
+let count = 0
+
+export class Draft {
+  readonly id = ++count
+  readonly type: string
+  kind = $state<'picture' | 'video' | 'audio' | 'file'>('file')
+  caption = $state('')
+  edit = $state.raw<PictureEdit>({ turn: 0, strokes: [] })
+  /** It looks like a picture, but this browser can't open it, so it goes as a document. */
+  unreadable = $state(false)
+  /** The file as it was chosen; for pictures only, since other files are not drawn. */
+  url = $state('')
+  private ready: { of: string; made: Promise<Prepared> } | undefined
+
+  private constructor(readonly file: File) {
+    this.type = file.type || typeOfName(file.name)
+  }
+
+  static async of(file: File, asDocument: boolean): Promise<Draft> {
+    const draft = new Draft(file)
+    const kind = kindOfType(draft.type)
+    if (asDocument || kind === 'file') return draft
+    if (kind !== 'picture') {
+      draft.kind = kind
+      return draft
+    }
+    const header = await imageHeader(file)
+    if (!header) {
+      draft.unreadable = true
+      return draft
+    }
+    draft.kind = 'picture'
+    draft.url = URL.createObjectURL(file.slice(0, file.size, header.type))
+    return draft
+  }
+
+  end(): void {
+    if (this.url) URL.revokeObjectURL(this.url)
+  }
+
+  /** Prepares it in the background, as it is most probably sent. */
+  prepareSoon(quality: SendQuality): void {
+    if (this.kind === 'picture' && quality !== 'original') void this.prepared(quality).catch(() => undefined)
+  }
+
+  /** What is sent. */
+  async item(quality: SendQuality, common: Pick<Media, 'album' | 'once'>): Promise<MediaItem> {
+    const { file, type, kind } = this
+    const caption = this.caption.trim()
+    const named = { name: file.name, ...(type && { type }) }
+    if (kind === 'picture' && quality !== 'original') {
+      try {
+        const { data, ...look } = await this.prepared(quality)
+        const media: Media = { kind, ...look, ...common, name: pictureName(file.name, look.type) }
+        return { media, caption, data }
+      } catch (error) {
+        if (!(error instanceof NoPicture)) throw error
+      }
+    }
+    if (kind === 'video') return { media: { kind, ...named, ...common }, caption, data: file }
+    return { media: { kind: kind === 'audio' ? 'audio' : 'file', ...named }, caption, data: file }
+  }
+
+  private prepared(quality: Quality): Promise<Prepared> {
+    const of = JSON.stringify([quality, this.edit])
+    if (this.ready?.of !== of) {
+      const made = inWorker({ do: 'picture', data: this.file, quality, edit: this.edit })
+      this.ready = { of, made }
+    }
+    return this.ready.made
+  }
+}
+
+/** Pictures are sent as JPEG, whatever they were. */
+function pictureName(name: string, type: string): string {
+  const stem = name.replace(/\.[^.]*$/, '') || 'picture'
+  return type === 'image/jpeg' ? `${stem}.jpg` : name
+}

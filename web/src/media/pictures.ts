@@ -1,0 +1,113 @@
+/**
+ * Makes of a picture what is sent: upright, cropped and drawn on as wished, scaled, as JPEG without metadata, with a
+ * ThumbHash. Runs in the worker.
+ */
+import { base64 } from '@scure/base'
+import { rgbaToThumbHash } from 'thumbhash'
+import { imageHeader } from '../local/image-header'
+import { NoPicture } from './no-picture'
+import { drawStroke, type Stroke } from './strokes'
+
+export type Quality = 'standard' | 'hd'
+
+/** What is changed before sending. `crop`: as parts of width and height of the picture as it is turned. */
+export interface PictureEdit {
+  /** Degrees clockwise. */
+  turn: 0 | 90 | 180 | 270
+  crop?: { x: number; y: number; width: number; height: number }
+  strokes: Stroke[]
+}
+
+export interface Prepared {
+  data: Blob
+  type: string
+  width: number
+  height: number
+  /** ThumbHash, base64. */
+  preview: string
+}
+
+/** The longer side in pixels, and the quality of JPEG. */
+const QUALITIES: Record<Quality, { side: number; quality: number }> = {
+  standard: { side: 1600, quality: 0.8 },
+  hd: { side: 3840, quality: 0.86 }
+}
+/** Bytes up to which a GIF is sent as it is, since it may move. */
+const LARGEST_GIF = 12 * 1024 * 1024
+/** ThumbHash takes no more. */
+const PREVIEW_SIDE = 100
+
+/** Throws NoPicture. */
+export async function preparePicture(
+  file: Blob,
+  quality: Quality,
+  edit: PictureEdit = { turn: 0, strokes: [] }
+): Promise<Prepared> {
+  const header = await imageHeader(file)
+  if (!header) throw new NoPicture()
+  let picture: ImageBitmap
+  try {
+    picture = await createImageBitmap(file.slice(0, file.size, header.type))
+  } catch {
+    throw new NoPicture()
+  }
+  try {
+    const changed = edit.turn !== 0 || edit.crop !== undefined || edit.strokes.length > 0
+    if (header.type === 'image/gif' && !changed && file.size <= LARGEST_GIF) {
+      const preview = previewOf(picture)
+      return { data: file, type: header.type, width: picture.width, height: picture.height, preview }
+    }
+    const { side, quality: jpeg } = QUALITIES[quality]
+    const canvas = drawn(picture, edit, side)
+    const data = await canvas.convertToBlob({ type: 'image/jpeg', quality: jpeg })
+    return {
+      data,
+      type: 'image/jpeg',
+      width: canvas.width,
+      height: canvas.height,
+      preview: previewOf(canvas)
+    }
+  } finally {
+    picture.close()
+  }
+}
+
+function drawn(picture: ImageBitmap, { turn, crop, strokes }: PictureEdit, longest: number): OffscreenCanvas {
+  const sideways = turn === 90 || turn === 270
+  const [width, height] = sideways ? [picture.height, picture.width] : [picture.width, picture.height]
+  const cut = crop ?? { x: 0, y: 0, width: 1, height: 1 }
+  const scale = Math.min(1, longest / Math.max(width * cut.width, height * cut.height))
+  const canvas = new OffscreenCanvas(
+    Math.max(1, Math.round(width * cut.width * scale)),
+    Math.max(1, Math.round(height * cut.height * scale))
+  )
+  const context = contextOf(canvas)
+  context.fillStyle = '#fff' // JPEG has no transparency
+  context.fillRect(0, 0, canvas.width, canvas.height)
+  context.imageSmoothingQuality = 'high'
+  context.translate(-cut.x * width * scale, -cut.y * height * scale)
+  context.save()
+  context.translate((width * scale) / 2, (height * scale) / 2)
+  context.rotate((turn * Math.PI) / 180)
+  const [w, h] = [picture.width * scale, picture.height * scale]
+  context.drawImage(picture, -w / 2, -h / 2, w, h)
+  context.restore()
+  for (const stroke of strokes) drawStroke(context, stroke, width * scale, height * scale)
+  return canvas
+}
+
+/** The ThumbHash of a picture, base64. */
+export function previewOf(picture: ImageBitmap | OffscreenCanvas): string {
+  const scale = PREVIEW_SIDE / Math.max(picture.width, picture.height, PREVIEW_SIDE)
+  const width = Math.max(1, Math.round(picture.width * scale))
+  const height = Math.max(1, Math.round(picture.height * scale))
+  const context = contextOf(new OffscreenCanvas(width, height))
+  context.drawImage(picture, 0, 0, width, height)
+  return base64.encode(rgbaToThumbHash(width, height, context.getImageData(0, 0, width, height).data))
+}
+
+function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
+  const context = canvas.getContext('2d')
+  if (!context) throw new NoPicture()
+  return context
+}

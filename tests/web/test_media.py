@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
 from PIL import Image, ImageDraw
 
-from tests.conftest import RunningServer
 from tests.web.people import People
 from tests.web.person import Someone
 
@@ -42,7 +38,10 @@ async def shot(person: Someone, name: str) -> None:
 
 async def test_pictures_go_from_one_to_the_other(people: People, tmp_path: Path) -> None:
     ada, ben = await people.two()
-    files = [photo(tmp_path, f"p{at}.jpg", colour=colour) for at, colour in enumerate(["#3377aa", "#aa5533", "#554488"])]
+    files = [
+        photo(tmp_path, f"p{at}.jpg", colour=colour)
+        for at, colour in enumerate(["#3377aa", "#aa5533", "#554488"])
+    ]
     await ada.on(CHOOSE, "setInputFiles", files[:1])
     await ada.shows(SHEET + " canvas")
     await shot(ada, "sheet")

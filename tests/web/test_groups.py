@@ -234,7 +234,13 @@ async def test_what_admins_do_is_seen_by_all(people: People) -> None:
     await cyd.press("Join")
     await cyd.shows("[role=alert]:has-text('not valid any more')")
 
-    # added again, with what the groups have in common
+    # added again, with what was said meanwhile, and what people have in common
+    await ada.on(".side .row:has-text('Group settings')", "click")
+    await ada.on("dialog [role=switch]:has-text('Show newcomers the last messages')", "click")
+    await ada.shows("dialog [role=switch][aria-checked=true]:has-text('Show newcomers')")
+    await ada.do("key", "Escape")
+    await ada.hides("dialog")
+    await ada.write("While you were away")
     await ada.on(".side .row:has-text('Add people')", "click")
     await ada.on(f"dialog .row:has-text({json.dumps(spaced(cyd), ensure_ascii=False)})", "click")
     await ada.press("Add")
@@ -243,6 +249,7 @@ async def test_what_admins_do_is_seen_by_all(people: People) -> None:
     await cyd.open("#/")
     await cyd.open_chat("Chai round")
     await cyd.shows(".foot:has-text('Only admins can write')")
+    await cyd.reads("While you were away")
     await member(ada, "Cyd", "Contact info")
     await ada.shows(".side h3:has-text('1 group in common')")
     await look(ada, "common")

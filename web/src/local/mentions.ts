@@ -19,6 +19,8 @@ export interface Extra {
   vote?: { of: string; options: string[] }
   close?: { of: string }
   pin?: { id: string; from: Address; until: Moment }
+  /** The origin id of a message that is passed on. */
+  original?: string
   media?: Described
   /** The id of a message that has this text as its caption. */
   caption?: string
@@ -39,12 +41,14 @@ export function extraOf(json: string | undefined): Extra {
   const vote = voteOf(said['vote'])
   const close = isRecord(said['close']) ? idOf(said['close']['of']) : undefined
   const pin = pinOf(said['pin'])
+  const original = idOf(said['original'])
   return {
     ...(mentions.length && { mentions }),
     ...(poll && { poll }),
     ...(vote && { vote }),
     ...(close && { close: { of: close } }),
     ...(pin && { pin }),
+    ...(original !== undefined && { original }),
     ...mediaOf(said)
   }
 }

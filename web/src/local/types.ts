@@ -333,6 +333,8 @@ export interface Message {
   /** A notice of the group. */
   change?: GroupChange
   mentions?: Mention[]
+  /** In a group: it is from before I came, and an admin has passed it on. */
+  passedBy?: Address
   /** In a group: it mentions me, or everybody, or answers a message of mine. */
   forMe?: true
   poll?: Poll

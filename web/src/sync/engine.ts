@@ -28,6 +28,7 @@ import { Groups } from './groups'
 import { DeviceHistory } from './history'
 import { Incoming } from './incoming'
 import { noteKeys } from './key-notices'
+import { Newcomers } from './newcomers'
 import { Keyless } from './keyless'
 import { Keys } from './keys'
 import { Outbox } from './outbox'
@@ -89,6 +90,7 @@ export class Engine implements Leading {
   private catchUp!: CatchUp
   private outbox!: Outbox
   private groupMarks!: GroupMarks
+  private newcomers!: Newcomers
   private uploads!: Uploads
   private reuploads!: Reuploads
   private readonly origin: MediaOrigin
@@ -196,6 +198,8 @@ export class Engine implements Leading {
       ...([db, me, crypto, connection, resends, settlement, keyless, groupStanzas, now] as const),
       this.uploads
     )
+    this.newcomers = new Newcomers(db, connection, crypto, groupKeys, groupStanzas, now)
+    groups.came = (group, mine) => this.newcomers.soon(group, mine)
     this.groupMarks = new GroupMarks(db, me, connection)
     this.outbox = new Outbox(db, me, keyBuffer, connection, stanzas, settlement, this.groupMarks, now)
     const groupMessages = new GroupMessages(db, groups, groupKeys, this.outbox, settlement)
@@ -233,6 +237,7 @@ export class Engine implements Leading {
     this.connection.stop()
     this.outbox.reset()
     this.groupMarks.stop()
+    this.newcomers.stop()
     this.uploads.stop()
     clearTimeout(this.clockless)
     this.expiry.stop()

@@ -96,7 +96,7 @@ export class GroupStanzas {
   }
 
   /** Messages have ids of the group there, and people addresses in it (XEP-0461 §3.1, XEP-0444 §4.2). */
-  private async asInGroup(group: Address, what: Single): Promise<Single> {
+  async asInGroup(group: Address, what: Single): Promise<Single> {
     if (what.type === 'message' && what.reply) {
       const { id, from } = what.reply
       return { ...what, reply: { ...what.reply, ...(await this.named(group, from, id)) } }

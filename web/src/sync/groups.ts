@@ -30,6 +30,9 @@ export class Groups {
   /** What is stored of those whose addresses have changed. */
   private readonly moves = new Map<Address, readonly Move[]>()
 
+  /** Somebody may be new in a group; `mine`: the user has let them in. */
+  came: (group: Address, mine: boolean) => void = () => undefined
+
   /** `changed`: what is stored about a group has changed, so devices of its members may have, too. */
   constructor(
     private readonly db: Database,
@@ -54,6 +57,7 @@ export class Groups {
     const known = new Map((await this.db.groups.toArray()).map((one) => [one.address, one]))
     for (const state of listed) {
       const before = known.get(state.address)
+      if (before?.settings.history) this.came(state.address, false)
       known.delete(state.address)
       const same =
         before?.number === state.number &&
@@ -205,12 +209,12 @@ export class Groups {
 
   /** A message of a group, with the address that its author has now. */
   async asNow(incoming: ReceivedMessage): Promise<ReceivedMessage> {
-    const { chat, sender, group, archive, change } = incoming
+    const { chat, group, archive, change } = incoming
     if (!group || change || !archive) return incoming
     let moves = this.moves.get(chat)
     if (!moves) this.moves.set(chat, (moves = (await this.db.groups.get(chat))?.moves ?? []))
-    const from = currentOf(moves, sender, archive)
-    return from === sender ? incoming : { ...incoming, from, mine: from === this.me }
+    const from = currentOf(moves, incoming.from, archive)
+    return from === incoming.from ? incoming : { ...incoming, from, mine: from === this.me }
   }
 
   /** Names of groups are where those of people are. */
@@ -233,6 +237,8 @@ export class Groups {
     if (change.name !== undefined || change.what === 'settings' || change.what === 'avatar') {
       this.wanted.add(group)
     }
+    const arrived = change.members.some((one) => isIn(one.affiliation) && !one.invited && one.jid !== this.me)
+    if (arrived && known.settings.history) this.came(group, change.by === this.me)
     if (number <= known.number) return
     const own = change.members.find(({ jid }) => jid === this.me)
     const out = change.what === 'destroyed' || (own && !isIn(own.affiliation))

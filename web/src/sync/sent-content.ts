@@ -48,7 +48,8 @@ export async function mayHave(db: Database, me: Address, to: Address, message: M
   return member !== undefined && !member.invited && member.since <= message.at
 }
 
-function contentOf(message: Message): Single {
+/** The content that a message was sent with, as it reads now. */
+export function contentOf(message: Message): Single {
   const { text, reply, forwarded, unstyled, expires, at, mentions, poll, media } = message
   return {
     type: 'message',

@@ -15,7 +15,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { type Extra, extraOf } from '../local/mentions'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
-import { adopt, moderate } from './group-references'
+import { adopt, inGroup, moderate } from './group-references'
 import { extraActs, isForMe, notice } from './group-storing'
 import type { Groups } from './groups'
 import { endKeyless } from './keyless'
@@ -106,6 +106,7 @@ export class Storing {
       if (group && opened.asked) await this.db.setFact(brokenFact(from, id), { chat, archive, at })
       return undefined
     }
+    if (incoming.past) return this.past(incoming, key, opened, known)
     const text = opened?.type === 'text' ? opened.text : incoming.text
     const encrypted = opened?.type === 'text' && opened.trusted
     const extra = opened?.type === 'text' && opened.trusted ? extraOf(opened.extra) : {}
@@ -132,6 +133,32 @@ export class Storing {
     }
     if (incoming.resent && !known) this.work.setSeen(keyOf(incoming))
     return added
+  }
+
+  /** A message from before the user came, unless it is here already. */
+  private async past(
+    incoming: ReceivedMessage,
+    key: string,
+    opened: Opened | undefined,
+    known: boolean
+  ): Promise<Message | undefined> {
+    if (known || opened?.type !== 'text' || !opened.trusted) return undefined
+    const { chat, archive } = incoming
+    const there = await inGroup(this.work, chat, archive)
+    if (there && there.kind !== 'unreadable') {
+      this.work.setSeen(key)
+      return undefined
+    }
+    const extra = extraOf(opened.extra)
+    const told = { ...incoming, id: there?.id ?? extra.original ?? incoming.id }
+    const { firstOrder, unread, readTo } = await this.work.chat(chat)
+    // Nobody has to read what was said before they came
+    if (archive > readTo && (!unread || archive < firstOrder))
+      await updateChat(this.work, chat, { readTo: archive })
+    const place = there?.key ?? keyOf(told)
+    if (place !== key) this.work.setSeen(key)
+    await this.message(told, place, opened.text, true, opened, false, false, extra)
+    return undefined
   }
 
   /** They write encrypted, so messages to them are encrypted, whatever the user has agreed to before. */
@@ -211,7 +238,8 @@ export class Storing {
       ? { text: described.caption, quote: '' }
       : answerIn(incoming, text)
     const reply = await this.references.quote(incoming, chat, quote)
-    const forMe = incoming.group && !incoming.mine && isForMe(this.me, extra.mentions, reply)
+    const forMe =
+      incoming.group && !incoming.mine && !incoming.past && isForMe(this.me, extra.mentions, reply)
     const added = await this.add({
       ...base,
       text: rest,
@@ -219,6 +247,7 @@ export class Storing {
       ...(incoming.forwarded && { forwarded: true }),
       ...(incoming.group && extra.mentions && { mentions: extra.mentions }),
       ...(forMe && { forMe: true }),
+      ...(incoming.past && { passedBy: incoming.sender }),
       ...(incoming.group && extra.poll && { poll: extra.poll }),
       ...(described && { media: described.media }),
       ...(incoming.announcement && isServer(incoming.from, this.me) && { announcement: true }),
@@ -226,7 +255,7 @@ export class Storing {
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
     if (incoming.group) {
-      if (added && !incoming.mine && archive) await this.receipts.owe(added, archive)
+      if (added && !incoming.mine && archive && !incoming.past) await this.receipts.owe(added, archive)
       return added
     }
     const asks = added && !incoming.mine && incoming.wantsReceipt

@@ -78,6 +78,25 @@ export function resentOfGroup(
   )
 }
 
+/** A message of a group from before somebody came, for them alone. `of`: its id in the group. */
+export function passedOn(
+  group: Address,
+  to: Address,
+  of: string,
+  what: Single,
+  envelope: Envelope
+): OutgoingXml {
+  const id = crypto.randomUUID()
+  return el(
+    'message',
+    { xmlns: NS.client, to: group, id },
+    el('history', { xmlns: NS.groups, jid: to, id: of }),
+    ...contentOf(what),
+    ...covered(what, envelope),
+    el('origin-id', { xmlns: NS.sid, id })
+  )
+}
+
 /** Says how far this device has received and shown messages, by ids of the group. */
 export function groupMarks(to: Address, delivered: string, read: string): OutgoingXml {
   const marks = { ...(delivered && { delivered }), ...(read && { read }) }

@@ -1,5 +1,6 @@
 /** Groups as XML (docs/protocol.md, Groups): what they tell of themselves, and what is asked of them. */
 import { cleanAbout, cleanName } from '../local/names'
+import { isArchiveId } from '../local/order'
 import type { Address, Affiliation, Circle, Group, GroupChange, Member, SettingsChange } from '../local/types'
 import { bare } from './jid'
 import { NS } from './ns'
@@ -19,6 +20,34 @@ export type GroupState = Omit<Group, 'plain' | 'by' | 'moves'>
 export function authorOf(message: Xml): Address {
   const item = child(children(message, NS.mucUser, 'x').at(-1), NS.mucUser, 'item')
   return bare(attribute(item, 'jid')) || attribute(message, 'from')
+}
+
+/** Whose message from before the user came it is, and its id in the group; undefined: it is not one. */
+export function pastIn(message: Xml): { id: string; author: Address } | undefined {
+  const element = child(message, NS.groups, 'history')
+  const id = attribute(element, 'id')
+  const nick = attribute(element, 'nick')
+  const room = bare(attribute(message, 'from'))
+  const author = bare(attribute(element, 'jid')) || (nick ? `${room}/${nick}` : '')
+  return isArchiveId(id) && author ? { id, author } : undefined
+}
+
+/** Those who are new in a group and have not got its history, and the id of a message after those that they get. */
+export function newcomersIn(answer: Xml): { jid: Address; before: string }[] {
+  return children(child(answer, NS.groups, 'newcomers'), NS.groups, 'newcomer').map((one) => ({
+    jid: bare(attribute(one, 'jid')),
+    before: attribute(one, 'before')
+  }))
+}
+
+/** How many messages a newcomer may get, before which one, and those that they have. */
+export function reservedIn(answer: Xml): { before: string; most: number; given: Set<string> } {
+  const history = child(answer, NS.groups, 'history')
+  return {
+    before: attribute(history, 'before'),
+    most: natural(attribute(history, 'most')),
+    given: new Set(children(history, NS.groups, 'given').map((one) => attribute(one, 'id')))
+  }
 }
 
 /** What a group says has changed; undefined: it says something else. `number`: that of its members. */

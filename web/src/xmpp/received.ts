@@ -1,12 +1,13 @@
 /** Parses the stanza of a message. */
 import type { Envelope } from '../crypto/crypto'
 import { isGroup } from '../local/address'
+import { timeOf } from '../local/order'
 import { secondsOf } from '../local/timer'
 import type { Media } from '../local/media'
 import type { Address, Failure, GroupChange, Moment } from '../local/types'
 import { bodyOf } from './body'
 import { envelopeOf, sealedIn } from './encrypted'
-import { authorOf, changeIn } from './groups'
+import { authorOf, changeIn, pastIn } from './groups'
 import { bare } from './jid'
 import { plainMedia } from './media'
 import { NS } from './ns'
@@ -29,6 +30,11 @@ export interface ReceivedMessage {
   group: boolean
   /** A notice of the group, with the number of its members then. */
   change: { change: GroupChange; number: number } | undefined
+  /**
+   * A message from before I came, which the device of an admin (`sender`) has encrypted for me, and whose author and
+   * place the group vouches for. `id` and `archive` are those of the message in the group.
+   */
+  past: boolean
   /** The group says that an admin has deleted the message with this id, and who. */
   moderated: { id: string; by: Address } | undefined
   /** The origin id, else the stanza's id, else the archive id. */
@@ -87,7 +93,9 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   if (group && !isGroup(bare(sender), me)) return undefined
   /** The group itself says something. */
   const told = group && sender === bare(sender)
-  const from = group ? authorOf(message) : bare(sender)
+  const wrote = group ? authorOf(message) : bare(sender)
+  const past = group && !told ? pastIn(message) : undefined
+  const from = past?.author ?? wrote
   const mine = from === me && !told
   const reply = child(message, NS.reply, 'reply')
   const plain = child(message, NS.reactions, 'reactions')
@@ -102,15 +110,16 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   const again = child(message, NS.kithResend, 'resend') ?? child(message, NS.kithResend, 'resent')
   return {
     from,
-    sender: from,
+    sender: wrote,
+    past: past !== undefined,
     mine,
     chat: group ? bare(sender) : mine ? to : from,
     group,
     change: told ? changeIn(message) : undefined,
     moderated: told ? moderatedIn(message) : undefined,
-    id: own || archive,
-    archive,
-    at,
+    id: past?.id ?? (own || archive),
+    archive: past?.id ?? archive,
+    at: past ? timeOf(past.id) : at,
     error: type === 'error' ? failureOf(child(message, NS.client, 'error')) : undefined,
     // The body of a retraction is for apps that know none (XEP-0424 §3.1)
     text: envelope || method !== undefined || retracts || !body ? undefined : textOf(body),

@@ -69,6 +69,48 @@ test('what is said about messages that are not here takes effect when they come'
   expect(deleted.map(({ deletedBy }) => deletedBy)).toEqual([undefined, address])
 })
 
+test('who is new reads what was said before, as it reads now, and it is not unread', async () => {
+  const { world, all, address } = await three()
+  const [ada, ben, cem] = all
+  const group = world.groups.get(address)
+  if (!group) throw new Error('no group')
+  group.settings = `<settings invite='members' change='members' expire='0' history='true'/>`
+  for (const one of all) await one.app.group('refresh', address)
+  await ada.app.send(address, 'one')
+  await until(async () => (await of(ben, address, 'one')) !== undefined)
+  await ben.app.send(address, 'two', { mentions: [{ jid: ADA, start: 0, end: 3 }] })
+  await until(async () => (await of(ada, address, 'two')) !== undefined)
+  const mine = await of(ada, address, 'one')
+  await ben.app.send(address, 'three', { reply: { id: mine?.id ?? '', from: ADA, text: 'one' } })
+  await until(async () => (await of(ada, address, 'three')) !== undefined)
+  await ada.app.edit(mine?.key ?? '', 'one, really')
+  await until(async () => (await of(ben, address, 'one, really')) !== undefined)
+  await ada.online()
+  const dan = await device(world, 'dan')
+  world.newcomers.set('dan@example.org', world.nextId())
+  world.affiliate(group, 'dan@example.org', 'member')
+  await until(async () => (await texts(dan, address)).length === 3)
+  await ben.app.send(address, 'welcome')
+  await until(async () => (await of(dan, address, 'welcome')) !== undefined)
+  expect((await texts(dan, address)).map(({ text, from, passedBy }) => [text, from, passedBy])).toEqual([
+    ['one, really', ADA, ADA],
+    ['two', BEN, ADA],
+    ['three', BEN, ADA],
+    ['welcome', BEN, undefined]
+  ])
+  expect(await of(dan, address, 'three')).toMatchObject({ reply: { from: ADA, text: 'one, really' } })
+  expect((await of(dan, address, 'two'))?.mentions).toEqual([{ jid: ADA, start: 0, end: 3 }])
+  const { unread, mentions = 0 } = (await dan.db.chats.get(address)) ?? {}
+  expect([unread, mentions]).toEqual([1, 0])
+  for (const one of [ben, cem]) expect((await texts(one, address)).length).toBe(4)
+  // what its author does with it later has its effect
+  await ben.app.edit((await of(ben, address, 'two'))?.key ?? '', 'two, too')
+  await ada.app.react((await of(ada, address, 'three'))?.key ?? '', ['🎉'])
+  await until(async () => (await of(dan, address, 'two, too')) !== undefined)
+  await until(async () => (await of(dan, address, 'three'))?.reactions[ADA] !== undefined)
+  expect((await texts(dan, address)).length).toBe(4)
+})
+
 test('a member with a new number keeps what they have written, and nobody else gets it', async () => {
   const { world, all, address } = await three()
   const [ada, ben, cem] = all

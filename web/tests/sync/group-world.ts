@@ -90,6 +90,11 @@ export class GroupWorld extends World {
 
   override take(from: string, stanza: Xml): void {
     const group = this.groups.get(bare(attribute(stanza, 'to')))
+    const past = child(stanza, NS.groups, 'history')
+    if (group && past) {
+      this.pass(group, bare(from), past, stanza)
+      return
+    }
     if (!group || attribute(stanza, 'type') !== 'groupchat') {
       super.take(from, stanza)
       return
@@ -126,6 +131,25 @@ export class GroupWorld extends World {
       .join('')
     const id = attribute(stanza, 'id')
     this.post(group, `${group.address}/${member.nick}`, inner + item, [...group.members.keys()], id)
+  }
+
+  /** Who is new, and the id of what was said first after they came. */
+  readonly newcomers = new Map<string, string>()
+  /** Which client gives somebody the history. */
+  private readonly givers = new Map<string, string>()
+
+  /** A message from before somebody came, for them alone. */
+  private pass(group: TestGroup, me: string, past: Xml, stanza: Xml): void {
+    const original = this.log.find(({ id }) => id === attribute(past, 'id'))
+    const author = /jid='([^']*)'\/><\/x>$/.exec(original?.inner ?? '')?.[1]
+    if (!original || !author) return
+    const about = `<history xmlns='${NS.groups}' id='${original.id}' jid='${author}' nick='${localOf(author)}'/>`
+    const inner = elements(stanza)
+      .filter((one) => one.name !== 'history')
+      .map((one) => write(one))
+      .join('')
+    const item = `<x xmlns='${NS.mucUser}'><item affiliation='owner' jid='${me}'/></x>`
+    this.post(group, `${group.address}/${localOf(me)}`, about + inner + item, [attribute(past, 'jid')])
   }
 
   /** What devices have said of how far they have read. */
@@ -175,6 +199,24 @@ export class GroupWorld extends World {
       const all = [...group.members.keys()].flatMap((jid) => this.devicesOf(jid).map((id) => ({ jid, id })))
       const devices = all.map(({ jid, id }) => `<device jid='${jid}' id='${id}'/>`).join('')
       answer(`<devices xmlns='${NS.groups}' number='${group.number}'>${devices}</devices>`)
+    } else if (payload.name === 'newcomers') {
+      const all = [...this.newcomers].map(([jid, before]) => `<newcomer jid='${jid}' before='${before}'/>`)
+      answer(`<newcomers xmlns='${NS.groups}'>${all.join('')}</newcomers>`)
+    } else if (payload.name === 'history') {
+      const jid = attribute(payload, 'jid')
+      const before = this.newcomers.get(jid)
+      const other = this.givers.get(jid) ?? session.jid
+      if (before === undefined || other !== session.jid) {
+        const error = `<error type='wait'><conflict xmlns='${NS.stanzas}'/></error>`
+        const head = `type='error' id='${attribute(iq, 'id')}' to='${session.jid}' from='${to}'`
+        this.push(session, `<iq xmlns='jabber:client' ${head}>${error}</iq>`)
+      } else if (attribute(payload, 'done')) {
+        this.newcomers.delete(jid)
+        answer()
+      } else {
+        this.givers.set(jid, session.jid)
+        answer(`<history xmlns='${NS.groups}' jid='${jid}' before='${before}' most='100'/>`)
+      }
     } else if (payload.name === 'query') {
       for (const item of children(payload, NS.mucAdmin, 'item'))
         this.affiliate(group, attribute(item, 'jid'), attribute(item, 'affiliation'), me)

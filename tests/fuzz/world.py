@@ -21,6 +21,7 @@ from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
+from kith.core.hooks.feature import Feature
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.edge.edge import Edge
@@ -89,6 +90,9 @@ class Transport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
     def can_write_eof(self) -> bool:
         return True
 
@@ -116,11 +120,13 @@ class Transport(asyncio.Transport):
 class World:
     """A domain with the account ``ada``, whose password nobody knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: Sequence[type[Feature]] = ALL, **settings: Any) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(self._unexpected)
         self.failures: list[str] = []
+        self._features = features
+        self._settings = settings
         self._folder = tempfile.TemporaryDirectory(dir=_SHM if _SHM.is_dir() else None)
         self.do(self._start())
 
@@ -134,11 +140,13 @@ class World:
         self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     async def _start(self) -> None:
-        config = Config(data_dir=Path(self._folder.name), allow_plaintext=True, registration="open")
+        folder = Path(self._folder.name)
+        config = Config(data_dir=folder, allow_plaintext=True, registration="open", **self._settings)
         passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
         self.domain = Node(
-            config, store, ALL, passwords, Secret(b"secret" * 8), LocalPlacement(), Clock(), Randomness()
+            *(config, store, self._features, passwords, Secret(b"secret" * 8)),
+            *(LocalPlacement(), Clock(), Randomness()),
         )
 
         def failed(event: str, error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 
@@ -109,3 +110,18 @@ async def test_the_web_app_finds_the_media_server(media: RunningServer) -> None:
     origin = media.environ["KITH_MEDIA_URL"]
     assert links["urn:kith:media:0"]["href"] == origin
     assert links["urn:kith:media:0"]["properties"] == {"urn:kith:media:0#canonical": origin}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "GZip, identity"])
+async def test_a_compressed_upload_is_refused_and_nothing_unpacks_it(ada: Uploader, encoding: str) -> None:
+    bomb = gzip.compress(bytes(5_000_000))
+    slot = await ada.slot(len(bomb))
+    tus = {**slot.headers, "Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+    more = {"Content-Encoding": encoding, "Upload-Offset": "0"}
+    async with aiohttp.ClientSession() as http:
+        async with http.put(slot.put, data=bomb, headers=slot.headers | more) as answer:
+            assert answer.status == 415
+        async with http.patch(slot.tus, data=bomb, headers=tus | more) as answer:
+            assert answer.status == 415
+        async with http.get(slot.get) as answer:
+            assert answer.status == 404

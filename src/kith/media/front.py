@@ -165,7 +165,7 @@ class MediaConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Answers the requests that have come, until one takes longer."""
-        while self._buffer and self._transport is not None:
+        while self._buffer and self._transport is not None and not self._transport.is_closing():
             found = _PLAIN.match(self._buffer)
             if found is None:
                 if (

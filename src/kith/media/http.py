@@ -22,6 +22,8 @@ from kith.ports.blobs import BlobError, is_blob_id
 IDLE = 60.0
 #: How long to wait for requests in progress when the server stops, in seconds.
 _FAREWELL = 2.0
+#: How long a request that was refused is read further, so that the client sees why, in seconds.
+LINGER = 3.0
 _READ_BYTES = 256 * 1024
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
@@ -59,6 +61,8 @@ class MediaWeb:
             *(app,),
             access_log=None,
             keepalive_timeout=75,
+            auto_decompress=False,
+            lingering_time=LINGER,
             shutdown_timeout=_FAREWELL,
             logger=_logger,
             read_bufsize=_READ_BYTES,
@@ -83,20 +87,26 @@ class MediaWeb:
         try:
             if request.method == "OPTIONS":
                 response: web.StreamResponse = web.Response(status=204, headers=self._options())
+            elif request.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise UploadError(415, "files are taken as they are, without a Content-Encoding")
             else:
                 response = await handler(request)
         except UploadError as error:
-            response = web.Response(status=error.status, text=f"{error.text}\n", headers=_wait(error.wait))
+            response = _refusal(error)
         except web.HTTPException as error:
             response = web.Response(status=error.status, text=f"{error.reason}\n", headers=error.headers)
         except BlobError as error:
             _logger.warning("the blob store does not answer: %s", error)
             response = web.Response(status=503, text="try again later\n", headers=_wait(30))
         if not response.prepared:
-            for name, value in SAFE.items():
-                response.headers.setdefault(name, value)
-            response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+            self._complete(response)
         return response
+
+    def _complete(self, response: web.StreamResponse) -> None:
+        """Adds the header fields that all answers have."""
+        for name, value in SAFE.items():
+            response.headers.setdefault(name, value)
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
 
     def _options(self) -> dict[str, str]:
         return {**_PREFLIGHT, **Tus.capabilities(self._depot.config.media_file_bytes)}
@@ -106,11 +116,18 @@ class MediaWeb:
 
     # -- uploads ----------------------------------------------------------------------------------------
 
-    async def _expect(self, request: web.Request) -> None:
+    async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """Lets a client that asks (RFC 9110 §10.1.1) send its file only if it may."""
-        await self._uploads.find(request.match_info["blob"], bearer(request))
+        try:
+            await self._uploads.find(request.match_info["blob"], bearer(request))
+        except UploadError as error:  # middlewares are not called for this
+            response = _refusal(error)
+            self._complete(response)
+            response.force_close()  # what follows may be the file
+            return response
         assert request.transport is not None
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return None
 
     async def _put(self, request: web.Request) -> web.Response:
         blob, proof = request.match_info["blob"], bearer(request)
@@ -192,6 +209,10 @@ async def body(request: web.Request) -> AsyncIterator[bytes]:
         if not piece:
             return
         yield piece
+
+
+def _refusal(error: UploadError) -> web.Response:
+    return web.Response(status=error.status, text=f"{error.text}\n", headers=_wait(error.wait))
 
 
 def _wait(seconds: int) -> dict[str, str]:

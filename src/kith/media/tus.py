@@ -31,7 +31,9 @@ class Tus:
         self._uploads = uploads
         self._body = body
 
-    def add_to(self, router: web.UrlDispatcher, expect: Callable[[web.Request], Awaitable[None]]) -> None:
+    def add_to(
+        self, router: web.UrlDispatcher, expect: Callable[[web.Request], Awaitable[web.StreamResponse | None]]
+    ) -> None:
         """Adds the routes. ``expect`` answers ``Expect: 100-continue``."""
         path = "/u/{blob}"
         router.add_head(path, self._head)
@@ -142,6 +144,6 @@ def _checksum(request: web.Request) -> tuple[Digest, bytes] | None:
 def bearer(request: web.Request) -> str:
     """The token of a request (RFC 6750 §2.1). Raises UploadError."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not value:
+    if scheme.lower() != "bearer" or not value or not value.isascii():
         raise UploadError(403, "the request needs the token of a slot")
     return value.strip()

@@ -8,8 +8,10 @@ CPU is the server's. ``small``: files of 4 KB over 16 connections that stay. ``s
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,11 +20,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import psutil
 from lab import (
+    Peer,
     Server,
     add_users,
     environment,
@@ -32,6 +37,7 @@ from lab import (
     on_core,
     serving,
 )
+from others import _running
 
 from kith.accounts.secret import ensure_secret
 from kith.base.randomness import Randomness
@@ -39,7 +45,8 @@ from kith.media.slots import USE, Slot, sign
 
 LARGE = int(os.environ.get("BENCH_LARGE_MB", "1024")) * 1024 * 1024
 SMALL = 4096
-FILES = 1000
+#: More than fit into memory that Kith has for small ones.
+FILES = 4500
 _NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;
 events {{ worker_connections 4096; }}
@@ -60,6 +67,33 @@ http {{
 """
 
 
+_PROSODY = """
+run_as_root = true
+data_path = "{folder}/data"
+pidfile = "{folder}/prosody.pid"
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+http_ports = {{ {http} }}
+https_ports = {{}}
+s2s_ports = {{}}
+http_default_host = "share.localhost"
+plugin_paths = {{ "/usr/lib/prosody/modules" }}
+modules_enabled = {{ "roster", "saslauth", "disco", "carbons", "mam", "smacks" }}
+modules_disabled = {{ "s2s", "limits", "tls" }}
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_plain"
+network_backend = "epoll"
+gc = {{ mode = "generational" }}
+storage = "internal"
+log = {{ warn = "{folder}/prosody.log" }}
+VirtualHost "localhost"
+Component "share.localhost" "http_file_share"
+  http_file_share_size_limit = 4 * 1024 * 1024 * 1024
+  http_file_share_daily_quota = 1024 * 1024 * 1024 * 1024
+"""
+
+
 class Peer_(NamedTuple):
     """A server of files: where small and large ones are, and how a file is put there."""
 
@@ -67,6 +101,10 @@ class Peer_(NamedTuple):
     paths: list[str]
     large: str
     put: Callable[[int], tuple[str, dict[str, str]]]
+    #: The port for messages; 0 if it has none.
+    messages: int = 0
+    #: Where its blobs are.
+    blobs: Path = Path()
 
 
 def request(method: str, path: str, **headers: str) -> bytes:
@@ -176,7 +214,6 @@ def kith(folder: Path, source: Path, **settings: str) -> Iterator[Peer_]:
     add_users(environ, 2)
     with serving(environ) as process:
         key = ensure_secret(folder / "data" / "secret", Randomness(), time.time()).key(USE)
-        server = Server("Kith", int(environ["KITH_XMPP_PORT"]), process)
         listening(port)
 
         def slot(size: int) -> tuple[str, dict[str, str]]:
@@ -193,8 +230,9 @@ def kith(folder: Path, source: Path, **settings: str) -> Iterator[Peer_]:
             paths.append(path.replace("/u/", "/m/"))
         path, headers = slot(source.stat().st_size)
         put(port, path, headers, source)
-        yield Peer_(Server("Kith", port, process), paths, path.replace("/u/", "/m/"), slot)
-        _ = server
+        large = path.replace("/u/", "/m/")
+        server, messages = Server("Kith", port, process), int(environ["KITH_XMPP_PORT"])
+        yield Peer_(server, paths, large, slot, messages, folder / "data" / "media" / "blobs")
 
 
 @contextlib.contextmanager
@@ -222,6 +260,51 @@ def nginx(folder: Path, source: Path, blobs: Path | None = None, behind: int = 1
         process.wait(20)
 
 
+def no_put(size: int) -> tuple[str, dict[str, str]]:
+    raise NotImplementedError
+
+
+@contextlib.contextmanager
+def prosody(folder: Path, source: Path) -> Iterator[Peer_]:
+    """Prosody's file share, to which files are uploaded with slots of XEP-0363."""
+    accounts = folder / "data" / "localhost" / "accounts"
+    accounts.mkdir(parents=True)
+    for number in range(2):
+        (accounts / f"u{number}.dat").write_text('return {\n\t["password"] = "secret";\n};\n')
+    port, http = free_port(), free_port()
+    config = folder / "prosody.cfg.lua"
+    config.write_text(_PROSODY.format(folder=folder, port=port, http=http))
+    with _running("Prosody", ["prosody", "--config", str(config), "-F"], folder, port) as server:
+        listening(http)
+
+        def slot(size: int) -> tuple[str, dict[str, str]]:
+            return asyncio.run(_prosody_slot(port, size))
+
+        small = folder / "small"
+        small.write_bytes(os.urandom(SMALL))
+        paths = []
+        for _ in range(50):
+            path, headers = slot(SMALL)
+            put(http, path, headers, small)
+            paths.append(path)
+        path, headers = slot(source.stat().st_size)
+        put(http, path, headers, source)
+        yield Peer_(replace(server, port=http), paths, path, slot, server.port)
+
+
+async def _prosody_slot(port: int, size: int) -> tuple[str, dict[str, str]]:
+    peer = await Peer("u0").login(port)
+    asked = (
+        "<iq type='get' id='slot' to='share.localhost'><request xmlns='urn:xmpp:http:upload:0'"
+        f" filename='a.jpg' size='{size}' content-type='image/jpeg'/></iq>"
+    )
+    answer = (await peer.say(asked, b"</iq>")).decode()
+    peer.transport.close()
+    found = re.search(r"<put[^>]*url='([^']*)'.*?>(Bearer [^<]*)</header>", answer, re.DOTALL)
+    assert found is not None, answer
+    return urlsplit(found[1]).path, {"Authorization": found[2], "Content-Type": "image/jpeg"}
+
+
 def bench_get(one: Peer_, source: Path) -> str:
     buffer = bytearray(1024 * 1024)
     get(one.server.port, one.large, buffer)
@@ -246,7 +329,7 @@ def _rates(name: str, runs: list[tuple[float, float]]) -> str:
 def bench_small(one: Peer_, source: Path) -> str:
     said = []
     for name, paths in (("different", one.paths), ("cached", one.paths[:16])):
-        many(one.server.port, paths, 4000)
+        many(one.server.port, paths, 9000)
         count = 32_000
         seconds, cpu = measured(one.server, lambda: many(one.server.port, paths, count))  # noqa: B023
         each = cpu / count
@@ -256,7 +339,81 @@ def bench_small(one: Peer_, source: Path) -> str:
     return "\n    ".join(said)
 
 
-BENCHES = {"get": bench_get, "put": bench_put, "small": bench_small}
+def bench_slow(one: Peer_, source: Path) -> str:
+    """200 clients that read slowly, while two people write to each other."""
+    return asyncio.run(_slow(one))
+
+
+async def _slow(one: Peer_) -> str:
+    loop = asyncio.get_running_loop()
+    quiet = await _latency(one.messages) if one.messages else 0.0
+    before = one.server.memory()
+    wires = []
+    for _ in range(200):
+        wire = socket.socket()
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        wire.setblocking(False)
+        await loop.sock_connect(wire, ("127.0.0.1", one.server.port))
+        await loop.sock_sendall(wire, request("GET", one.large))
+        wires.append(wire)
+
+    async def read(wire: socket.socket) -> None:
+        while True:
+            await loop.sock_recv(wire, 5000)
+            await asyncio.sleep(0.2)
+
+    readers = [asyncio.create_task(read(wire)) for wire in wires]
+    await asyncio.sleep(3)
+    cpu, start = one.server.cpu(), time.perf_counter()
+    busy = await _latency(one.messages) if one.messages else (await asyncio.sleep(10)) or 0.0
+    share = (one.server.cpu() - cpu) / (time.perf_counter() - start)
+    more = one.server.memory() - before
+    for task in readers:
+        task.cancel()
+    for wire in wires:
+        wire.close()
+    said = f"200 slow clients: {more / 2**20:.1f} MiB more, {100 * share:.0f} % of a core"
+    if one.messages:
+        said += f", messages p99 {busy * 1000:.1f} ms ({quiet * 1000:.1f} ms without)"
+    return said
+
+
+async def _latency(port: int) -> float:
+    """The time from one person to another that 99 of 100 messages take at most."""
+    ben, ada = await Peer("u1").login(port), await Peer("u0").login(port)
+    took = []
+    for number in range(400):
+        start = time.perf_counter()
+        ada.write(f"<message type='chat' to='u1@localhost' id='m{number}'><body>Hello</body></message>")
+        await ben.until(b"</message>")
+        took.append(time.perf_counter() - start)
+        await asyncio.sleep(0.02)
+    for peer in (ada, ben):
+        peer.transport.close()
+    return sorted(took)[len(took) * 99 // 100]
+
+
+BENCHES = {"slow": bench_slow, "get": bench_get, "put": bench_put, "small": bench_small}
+
+
+class Both:
+    """Kith behind nginx, measured together."""
+
+    name = "Kith behind nginx (X-Accel-Redirect)"
+
+    def __init__(self, kith: Server, front: Server) -> None:
+        self._servers = kith, front
+        self.port = front.port
+
+    def cpu(self) -> float:
+        return sum(server.cpu() for server in self._servers)
+
+
+def show(one: Peer_, wanted: list[str], source: Path) -> None:
+    print(one.server.name)
+    for name in wanted:
+        if name != "put" or one.put is not no_put:
+            print("   ", BENCHES[name](one, source), flush=True)
 
 
 def main(wanted: list[str]) -> None:
@@ -268,11 +425,16 @@ def main(wanted: list[str]) -> None:
             for _ in range(LARGE // 2**20):
                 file.write(os.urandom(2**20))
         with load_on_other_core():
-            for make in (kith, nginx):
+            for make in (kith, nginx, prosody):
                 with make(folder / make.__name__, source) as one:
-                    print(one.server.name)
-                    for name in wanted:
-                        print("   ", BENCHES[name](one, source), flush=True)
+                    show(one, wanted, source)
+            if "get" in wanted:
+                with (
+                    kith(folder / "behind", source, media_accel="/kith-files") as own,
+                    nginx(folder / "before", source, own.blobs, own.server.port) as front,
+                ):
+                    both = Both(own.server, front.server)
+                    show(own._replace(server=both), ["get"], source)  # type: ignore[arg-type]
     finally:
         shutil.rmtree(folder)
 

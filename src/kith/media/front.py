@@ -41,6 +41,8 @@ _PLAIN = re.compile(
     rb"(GET|HEAD) /m/([A-Za-z0-9_-]{22})/[A-Za-z0-9._~%-]{1,300} HTTP/1\.1\r\n"
     rb"((?:[A-Za-z0-9-]+:[ \t]*[\x21-\x7e](?:[\t\x20-\x7e]*)\r\n)+)\r\n"
 )
+#: The end of a head, also as lenient clients write it.
+_END = re.compile(rb"\n\r?\n")
 #: Fields that make a request another one than one for all of a blob.
 _SPECIAL = re.compile(
     rb"(?:^|\n)(?:range|if-|content-length|transfer-|expect|upgrade|connection|x-http)", re.I
@@ -131,7 +133,7 @@ class MediaConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._buffer = b""
         self._reading = True
-        self._writing = True  # nothing waits to be sent
+        self._writing = True  # nothing waits to be sent; with TLS: not much
         self._drained: asyncio.Future[None] | None = None
         self._waiting = 0  # bytes that the client had not read when we looked last
         self.moved = house.loop.time()
@@ -146,7 +148,8 @@ class MediaConnection(asyncio.Protocol):
             if self._limit_key is None:
                 transport.close()
                 return
-        transport.set_write_buffer_limits(0)
+        if not self._secure:  # with TLS, uvloop says only of full buffers when they have become empty
+            transport.set_write_buffer_limits(0)
         house.visitors.enter(self)
 
     # -- what comes -------------------------------------------------------------------------------------
@@ -169,7 +172,7 @@ class MediaConnection(asyncio.Protocol):
             found = _PLAIN.match(self._buffer)
             if found is None:
                 if (
-                    b"\r\n\r\n" in self._buffer
+                    _END.search(self._buffer)
                     or len(self._buffer) > _HEAD_BYTES
                     or not _may_become_plain(self._buffer)
                 ):

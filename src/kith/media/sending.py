@@ -101,7 +101,7 @@ def _settle(ready: asyncio.Future[None]) -> None:
 async def send_pieces(
     write: Callable[[bytes], None], drain: Callable[[], Awaitable[None]], file: File
 ) -> None:
-    """Sends a file over a connection that encrypts. ``drain`` waits until nothing waits to be sent."""
+    """Sends a file over a connection that encrypts. ``drain`` waits until little waits to be sent."""
     time = asyncio.get_running_loop().time
     position, length = file.start, _PIECE
     while position < file.end:

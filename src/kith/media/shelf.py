@@ -62,7 +62,14 @@ class Shelf:
     async def open(self, blob: str) -> Opened | None:
         """A complete blob, or None. Takes one thread's turn. Raises BlobError."""
         path = self._depot.blobs.path(blob)
-        opened = await self._depot.on_disk(lambda: self._open(self._depot.database.own(), blob, path))
+        opening = asyncio.ensure_future(
+            self._depot.on_disk(lambda: self._open(self._depot.database.own(), blob, path))
+        )
+        try:
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # the client has gone, the thread goes on
+            raise
         if opened is not None and opened.content is not None:
             self._keep(opened)
         return opened
@@ -102,3 +109,12 @@ class Shelf:
         kept = self._kept.pop(blob, None)
         if kept is not None:
             self._bytes -= kept.opened.blob.size + 512
+
+
+def _close(opening: asyncio.Future[Opened | None]) -> None:
+    """Closes what was opened for nobody."""
+    if opening.cancelled() or opening.exception() is not None:
+        return
+    opened = opening.result()
+    if opened is not None and opened.descriptor is not None:
+        os.close(opened.descriptor)

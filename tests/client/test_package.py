@@ -25,7 +25,10 @@ HEAVY = (
     "cryptography",
     "google.protobuf",
 )
-EXTRAS = ("aiohttp", "rich", "segno", "textual", "typer", "uvloop", "phonenumbers", "voprf", "msgspec")
+EXTRAS = (
+    *("aiohttp", "rich", "segno", "textual", "typer", "uvloop", "phonenumbers", "voprf", "msgspec"),
+    *("aiotus", "av", "PIL", "thumbhash", "textual_image", "aiohttp_socks"),
+)
 MOST_MEGABYTES = 45
 
 

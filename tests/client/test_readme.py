@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from kith.client import State
 from kith.client.testing import FakeServer
@@ -83,7 +84,7 @@ async def test_the_bot_with_commands_and_its_test_work_as_the_guide_shows_them()
     found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/sdk.md").read_text(), re.DOTALL)
     program: dict[str, Any] = {"__name__": "guide"}
     for block in found:
-        if "\nbot.run()" in block:
+        if "\nbot.run()" in block or "send_file" in block:
             continue
         if "kith.client.bot import" in block or "kith.client.testing import" in block:
             exec(compile(block, "docs/sdk.md", "exec", dont_inherit=True), program)
@@ -100,3 +101,25 @@ async def test_the_bot_with_commands_and_its_test_work_as_the_guide_shows_them()
             await ada.send(sent)
             assert (await ada.receives()).body == answer
         assert (await ada.receives()).body == "Remember: milk"
+
+
+async def test_the_bot_with_files_works_as_the_guide_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/sdk.md").read_text(), re.DOTALL)
+    (block,) = [block for block in found if "send_file" in block]
+    assert len([line for line in block.splitlines() if line]) <= 10
+    program: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(block, "docs/sdk.md", "exec", dont_inherit=True), program)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "red.png")
+    async with FakeServer() as server, server.running(program["photographer"]):
+        ada = await server.person("ada", "bot@localhost")
+        await ada.client.send_file("bot@localhost", tmp_path / "red.png")
+        answer = await ada.receives()
+        assert answer.body == "Your picture, as I got it"
+        assert answer.media is not None
+        with Image.open(await answer.media.save(tmp_path)) as picture:
+            assert picture.size == (30, 20)
+    assert [file.name for file in (tmp_path / "pictures").iterdir()] == ["red.jpg"]

@@ -80,6 +80,7 @@ def _chat(account: Account, password: str | None, peer: str | None) -> tuple[int
     # Imported here so that `kith chat --help` does not wait for Textual.
     from kith.client.cli.connecting import client_of
     from kith.client.tui.app import ChatApp
+    from kith.client.tui.pictures import look_at_terminal
     from kith.client.tui.preferences import load
     from kith.client.tui.themes import DARK, LIGHT
 
@@ -93,6 +94,7 @@ def _chat(account: Account, password: str | None, peer: str | None) -> tuple[int
     if "NO_COLOR" in os.environ:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "standard")
     known = [one.jid for one in remembered()]
+    look_at_terminal()
     app = ChatApp(client, peer, account.theme, preferences, known)
     app.run()
     if app.was_online:

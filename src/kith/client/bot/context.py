@@ -6,10 +6,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kith.client.bot.person import Person
 from kith.client.client import Client
+from kith.client.media.values import Media
 from kith.client.message import Message, State
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ class Conversation:
     async def send(self, body: str, *, wait: State | None = None, timeout: float | None = 30.0) -> Message:
         """Writes to the person, or to the group. See `Client.send`."""
         return await self.client.send(self.peer, body, wait=wait, timeout=timeout)
+
+    async def send_file(self, path: Path | str, *, caption: str = "", as_document: bool = False) -> Message:
+        """Sends a file to the person, or to the group. See `Client.send_file`."""
+        return await self.client.send_file(self.peer, path, caption=caption, as_document=as_document)
 
     async def next_message(self, timeout: float | None = 300.0) -> Message:
         """Waits for the person's next message, which no other handler gets then.
@@ -84,6 +90,11 @@ class Context(Conversation):
     def author(self) -> str:
         """The address of who wrote the message."""
         return self.message.author
+
+    @property
+    def media(self) -> Media | None:
+        """The file, card or location of the message. With a file, ``body`` is its caption."""
+        return self.message.media
 
     @property
     def body(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kith.client.addresses import bare
+from kith.client.media.values import MediaKind
 
 if TYPE_CHECKING:
     from kith.client.bot.context import Context
@@ -63,6 +64,16 @@ def peers(*addresses: str) -> Filter:
     """The message is from one of these accounts, or in one of these groups. Raises InvalidAddress."""
     wanted = {bare(address) for address in addresses}
     return Filter(lambda context: context.peer in wanted or context.message.author in wanted)
+
+
+def media(*kinds: MediaKind) -> Filter:
+    """The message brings a file, a card or a location; of one of these kinds, if any are given."""
+
+    def found(context: Context) -> bool:
+        media = context.message.media
+        return media is not None and (not kinds or media.kind in kinds)
+
+    return Filter(found)
 
 
 #: The message was encrypted.

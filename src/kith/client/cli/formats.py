@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kith.client.media.texts import title
+from kith.client.media.values import Media
 from kith.client.message import Message
 from kith.client.tui.notices import notice
 from kith.terminal import one_line, safe, say
@@ -29,7 +31,22 @@ def as_json(message: Message) -> dict[str, Any]:
         "reactions": {"ours": message.reactions.ours, "theirs": message.reactions.theirs},
         "author": message.author,
         "group": message.group,
+        "media": None if message.media is None else _media_json(message.media),
         "notice": None if message.change is None else notice(message.change, None, ""),
+    }
+
+
+def _media_json(media: Media) -> dict[str, Any]:
+    """What programs are told of a file. Keys stay on the device."""
+    return {
+        "kind": media.kind.value,
+        "name": media.name,
+        "type": media.type,
+        "size": media.size,
+        "width": media.width,
+        "height": media.height,
+        "duration": media.duration,
+        "encrypted": media.encrypted,
     }
 
 
@@ -37,6 +54,8 @@ def as_line(message: Message) -> str:
     """A message as people read it: time, direction, address, text. Further lines of the text are indented."""
     arrow = "<" if message.incoming else ">"
     text = "(deleted)" if message.deleted else message.body
+    if message.media is not None:
+        text = f"({title(message.media)}) {text}".strip()
     who = message.peer
     if message.change is not None:
         text = f"({notice(message.change, None, '')})"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,6 +49,15 @@ def send(
     text: Annotated[
         str | None, typer.Argument(help="The text; by default, standard input.", show_default=False)
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", exists=True, dir_okay=False, help="A file to send; the text is its caption."
+        ),
+    ] = None,
+    as_document: Annotated[
+        bool, typer.Option("--document", help="Send the file as it is, with all metadata.")
+    ] = False,
     unencrypted: Annotated[
         bool, typer.Option("--unencrypted", help="Send this message without encryption.")
     ] = False,
@@ -60,19 +71,21 @@ def send(
     data: DataOption = None,
     insecure: InsecureOption = False,
 ) -> None:
-    """Send a text, end-to-end encrypted. The status is 0 once the server has it.
+    """Send a text or a file, end-to-end encrypted. The status is 0 once the server has it.
 
     Examples:  kith send ben "Dinner is ready"     df -h | kith send ada@example.org
+               kith send ben -f garden.jpg "My garden"
     """
     account = chosen_account(jid, host, port, data, insecure)
     secret = account_password(account, password, password_file)
+    if file is not None and text is None:
+        text = ""
     if text is None or text == "-":
         if sys.stdin.isatty():
             say("Write the text, then Ctrl-D.", sys.stderr)
         text = sys.stdin.read().rstrip("\n")
-    carry_out(
-        _send(account, secret, whole_address(peer, account), text, unencrypted, State(wait.value), timeout)
-    )
+    whom, state = whole_address(peer, account), State(wait.value)
+    carry_out(_send(account, secret, whom, text, file, as_document, unencrypted, state, timeout))
 
 
 async def _send(
@@ -80,6 +93,8 @@ async def _send(
     password: str | None,
     peer: str,
     text: str,
+    file: Path | None,
+    as_document: bool,
     unencrypted: bool,
     wait: State,
     timeout: float,
@@ -89,9 +104,17 @@ async def _send(
     async with client_of(account, password) as client:
         try:
             await client.wait_online(timeout)
-            await client.send(
-                peer, text, encrypted=False if unencrypted else None, wait=wait, timeout=timeout
-            )
+            encrypted = False if unencrypted else None
+            if file is None:
+                await client.send(peer, text, encrypted=encrypted, wait=wait, timeout=timeout)
+                return
+            async with asyncio.timeout(timeout):
+                sent = await client.send_file(
+                    peer, file, caption=text, as_document=as_document, encrypted=encrypted
+                )
+                await client.wait_for(sent, wait, None)
+        except TimeoutError:
+            stop(f"{file} was not sent within {timeout:g} seconds. It goes out the next time.")
         except PeerHasNoDevices:
             stop(
                 f"{peer} has no device that can read encrypted messages. Nothing was sent. "

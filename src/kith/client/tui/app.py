@@ -50,6 +50,7 @@ class ChatApp(Updates):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="help", priority=True),
         Binding("ctrl+n", "new_chat", "New chat", id="new-chat", priority=True),
+        Binding("ctrl+f", "send_file", "File", id="file", priority=True),
         Binding("ctrl+s", "search", "Search", id="search", priority=True),
         Binding("ctrl+g", "fingerprints", "Keys", id="keys", priority=True),
         Binding("ctrl+o", "encryption", "Encryption", show=False, id="encryption", priority=True),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import Static
 
 from kith.client.message import Message, State
@@ -76,10 +77,20 @@ class Bubble(Horizontal):
         self._author = author
         self.message = message
         self._text = Static(classes="bubble", markup=False)
+        self.picture: Widget | None = None
+        self.progress = ""
+        """How far its file is on its way."""
         self.set_class(follows, "follows")
 
     def compose(self) -> ComposeResult:
-        yield self._text
+        with Vertical(classes="content"):
+            yield self._text
+
+    async def show_picture(self, picture: Widget) -> None:
+        """Shows a picture above the text, once."""
+        if self.picture is None:
+            self.picture = picture
+            await self.query_one(".content").mount(picture, before=0)
 
     def show(self, message: Message, width: int, quoted: Message | None = None) -> None:
         """Draws a message. ``width``: of the whole conversation, in cells. ``quoted``: what it replies to."""
@@ -91,5 +102,8 @@ class Bubble(Horizontal):
         )
         room = min(72, max(16, int(width * 0.8) - 4))
         author = Text(self._author, style=f"bold {colours['secondary']}") if self._author else None
-        self._text.update(lay_out(message, room, colours["muted"], mark, alarm, quoted, author))
+        text = lay_out(message, room, colours["muted"], mark, alarm, quoted, author)
+        if self.progress and not message.deleted:
+            text.append(f"\n{self.progress}", style=colours["muted"])
+        self._text.update(text)
         self._text.set_class(bool(message.error), "failed")

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message as Posted
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
@@ -22,15 +23,25 @@ from kith.client.tui.bubble import Bubble
 from kith.client.tui.composer import Composer
 from kith.client.tui.log import Log
 from kith.client.tui.notices import member_name, notice
+from kith.client.tui.pictures import picture_widget
 from kith.terminal import one_line
 
 _PAGE = 40
+#: How many pictures are loaded when a chat is opened, from the end.
+_MOST_PICTURES = 12
 
 
 class Conversation(Vertical):
     """Shows a `Chat` and its messages."""
 
     typing: reactive[bool] = reactive(False)
+
+    class PictureWanted(Posted):
+        """The picture of a message is in sight."""
+
+        def __init__(self, message: Message) -> None:
+            super().__init__()
+            self.message = message
 
     def __init__(
         self,
@@ -104,6 +115,23 @@ class Conversation(Vertical):
         self._arrange()
         await self.add(self._earlier(chat.peer, None, max(_PAGE, self.size.height)))
         log.anchor()
+        for message in self._messages[-_MOST_PICTURES:]:
+            if message.media is not None:
+                self.post_message(self.PictureWanted(message))
+
+    def show_progress(self, row: int, done: int, total: int) -> None:
+        """Shows how far the file of a message is on its way."""
+        bubble = self._bubbles.get(row)
+        if bubble is not None:
+            bubble.progress = f"{done * 100 // total} %" if done < total else ""
+            bubble.show(bubble.message, self._width, self._quoted(bubble.message))
+
+    def show_picture(self, row: int, data: bytes) -> None:
+        """Shows the picture of a message, if it is one that can be shown."""
+        bubble = self._bubbles.get(row)
+        picture = None if bubble is None else picture_widget(data, int(self._width * 0.8) - 4)
+        if bubble is not None and picture is not None:
+            self.call_later(bubble.show_picture, picture)
 
     def show_header(self, chat: Chat, online: bool) -> None:
         """Draws the line above: the peer's name, and whether messages are encrypted."""

@@ -21,6 +21,8 @@ class Log(VerticalScroll):
         Binding("x", "want('react')", "React", id="react"),
         Binding("v", "want('vote')", "Vote", id="vote", show=False),
         Binding("c,y", "want('copy')", "Copy", id="copy"),
+        Binding("s", "want('save')", "Save", id="save", show=False),
+        Binding("o", "want('open')", "Open", id="open", show=False),
     ]
 
     class Earlier(Posted):
@@ -34,7 +36,7 @@ class Log(VerticalScroll):
             self.step = step
 
     class Wanted(Posted):
-        """Something is wanted of the picked message: reply, edit, delete, react, vote or copy."""
+        """Something is wanted of the picked message: reply, edit, delete, react, vote, copy, save or open."""
 
         def __init__(self, what: str) -> None:
             super().__init__()

@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 from textual import on, work
-from textual.app import App, SuspendNotSupported
+from textual.app import SuspendNotSupported
 from textual.screen import ModalScreen
 
 from kith.client.client import Client
@@ -20,10 +20,11 @@ from kith.client.tui.dialogs import offer_unencrypted
 from kith.client.tui.editor import edit
 from kith.client.tui.log import Log
 from kith.client.tui.notifications import notification
+from kith.client.tui.sharing import Sharing
 from kith.terminal import safe
 
 
-class Messaging(App[None]):
+class Messaging(Sharing):
     """`ChatApp` is built on it. ``_current``: the peer whose chat is open."""
 
     client: Client
@@ -73,6 +74,10 @@ class Messaging(App[None]):
         if event.what == "copy":
             self.copy_to_clipboard(safe(message.body))
             self.notify("Copied.")
+        elif event.what == "save":
+            self._save(message)
+        elif event.what == "open":
+            self._open_file(message)
         elif event.what in ("reply", "edit"):
             self._write_about(About(message, event.what == "edit"))
         else:

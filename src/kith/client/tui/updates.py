@@ -17,6 +17,7 @@ from kith.client.events import (
     GroupChanged,
     HistoryGiven,
     KeysChanged,
+    MediaProgress,
     MessageChanged,
     MessageDeleted,
     MessageEdited,
@@ -66,10 +67,16 @@ class Updates(Grouping):
             case MessageHealed(message) if message.peer == self._current:
                 for row in conversation.unreadable(message.id):
                     await conversation.remove_message(row)
+            case MediaProgress(message, done, total) if message.peer == self._current:
+                conversation.show_progress(message.row, done, total)
+                return
+            case MediaProgress():
+                return
             case MessageReceived(message) if message.peer == self._current:
                 self._typing.pop(message.peer, None)
                 conversation.typing = False
                 await conversation.add([message])
+                self._show_picture(message)
                 await self._mark_read()
                 if message.incoming and not self.app_focus:
                     self._notify_desktop(message)

@@ -6,6 +6,8 @@ from datetime import date, datetime
 
 from rich.cells import cell_len
 
+from kith.client.media.texts import title
+from kith.client.media.values import Media, MediaKind
 from kith.client.message import Chat, Message, State, Trust
 from kith.client.tui.notices import member_name
 from kith.terminal import NICKNAME, one_line, safe
@@ -67,7 +69,11 @@ def name(chat: Chat) -> str:
 
 def body(message: Message) -> str:
     """The text of a message, safe for a terminal."""
-    return "deleted message" if message.deleted else safe(message.body)
+    if message.deleted:
+        return "deleted message"
+    if message.media is None:
+        return safe(message.body)
+    return "\n".join(part for part in (file_line(message.media), safe(message.body)) if part)
 
 
 def listed(message: Message, chat: Chat) -> str:
@@ -84,7 +90,27 @@ def preview(message: Message) -> str:
     if message.error and not message.body:
         never = "this app can't read" in message.error
         return "⚠ encrypted in a way this app can't read" if never else "⚠ can't be read yet"
-    return one_line(message.body[:_PREVIEW])
+    text = one_line(message.body[:_PREVIEW])
+    if message.media is None:
+        return text
+    return f"{file_line(message.media)}: {text}" if text else file_line(message.media)
+
+
+def file_line(media: Media) -> str:
+    """What stands for a file, in one line: a sign, its kind, name, size and length."""
+    return f"{_SIGNS[media.kind]} {title(media)}"
+
+
+_SIGNS = {
+    MediaKind.PICTURE: "▣",
+    MediaKind.STICKER: "▣",
+    MediaKind.VIDEO: "▶",
+    MediaKind.VOICE: "♪",
+    MediaKind.AUDIO: "♪",
+    MediaKind.FILE: "▤",
+    MediaKind.CONTACT: "☻",
+    MediaKind.LOCATION: "⌖",
+}
 
 
 def excerpt(message: Message, text: str) -> str:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kith.media.http import MediaWeb
+from kith.media.proxy import Proxy
 from kith.media.slots import Slot, sign
 from tests.media.conftest import serving
 from tests.media.desk import KEY, Desk
@@ -53,7 +54,8 @@ class Run:
 
     async def open(self) -> None:
         await self.desk.depot.start()
-        self.web = MediaWeb(self.desk.depot, self.desk.uploads)
+        depot = self.desk.depot
+        self.web = MediaWeb(depot, self.desk.uploads, Proxy(depot.config, depot.clock, KEY))
         self.server = TestServer(self.web.app)
         await self.server.start_server()
         self.http = aiohttp.ClientSession(self.server.make_url("/"))

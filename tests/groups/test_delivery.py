@@ -31,7 +31,7 @@ async def test_a_member_writes_without_entering(there: There) -> None:
     there.heard(ada)
     there.heard(ben)
     (mine,) = [s for s in await there.write(ben, "hi") if s.kind == "message"]
-    (theirs,) = there.heard(ada)
+    (theirs,) = [s for s in there.heard(ada) if s.kind == "message"]
     assert mine.attrs["from"] == theirs.attrs["from"] == f"{GROUP}/ben"
     assert mine.attrs["to"] == f"ben@{DOMAIN}"
     assert theirs.attrs["to"] == f"ada@{DOMAIN}/phone"
@@ -179,3 +179,46 @@ async def test_a_client_that_counts_from_1_loses_and_repeats_nothing(there: Ther
     assert await there.log("ada") == [
         f"{text} {len(inner)}" for inner in ("", quoted) for text in ("one", "two")
     ]
+
+
+async def test_who_writes_without_entering_is_shown_to_occupants_once(there: There) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone", receives=True)
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member"})
+    there.heard(ada)
+    for text in ("one", "two"):
+        await there.write(ben, text)
+    first, *rest = there.heard(ada)
+    assert (first.kind, first.attrs["from"]) == ("presence", f"{GROUP}/ben")
+    assert f"jid='ben@{DOMAIN}'".encode() in first.inner
+    assert texts(rest) == ["one", "two"]
+    assert len(rest) == 2
+    # another client, which gets what was said before, learns who has said it
+    other = await there.person("ada/other")
+    heard = await there.enter(other, "ada", inner="<x xmlns='http://jabber.org/protocol/muc'/>")
+    order = [stanza.attrs["from"] for stanza in heard if stanza.attrs["from"] == f"{GROUP}/ben"]
+    assert len(order) == 3
+    assert next(stanza.kind for stanza in heard if stanza.attrs["from"] == f"{GROUP}/ben") == "presence"
+    # and who leaves is not shown any more
+    await there.affiliate(ada, {"ben": "none"})
+    gone = [stanza for stanza in there.heard(other) if stanza.type == "unavailable"]
+    assert [stanza.attrs["from"] for stanza in gone] == [f"{GROUP}/ben"]
+
+
+async def test_an_author_without_other_devices_gets_a_message_with_a_key(there: There) -> None:
+    ada = await there.person("ada/phone")
+    ben = await there.person("ben/phone")
+    await there.says(
+        ben,
+        "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+        "<publish node='eu.siacs.conversations.axolotl.devicelist'><item id='current'>"
+        "<list xmlns='eu.siacs.conversations.axolotl'><device id='3'/></list></item></publish></pubsub></iq>",
+    )
+    await there.make(ada)
+    await there.affiliate(ada, {"ben": "member"})
+    omemo = (
+        "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'><key rid='3'>k</key>"
+        "<iv>aXY=</iv></header><payload>cGF5</payload></encrypted>"
+    )
+    heard = await there.says(ada, f"<message type='groupchat' to='{GROUP}' id='m'>{omemo}</message>")
+    assert b"<key rid='3'>k</key></header>" in heard[-1].inner

@@ -81,6 +81,18 @@ class Gajim:
         await self.screen.click("table cell", f"^{jid.partition('@')[0]}$", mouse="b1d")
         await self.screen.sees("toggle button", "^Choose encryption")
 
+    async def has_keys(self) -> None:
+        """Waits until its OMEMO keys are published."""
+        async with asyncio.timeout(60):
+            while "node='eu.siacs.conversations.axolotl.bundles:" not in self.log.replace('"', "'"):
+                await asyncio.sleep(0.1)
+
+    async def open_group(self, name: str) -> None:
+        """Opens the conversation of a group that it has entered by itself, from a bookmark."""
+        await self.screen.click("icon", "^My Workspace$", mouse="b1c")
+        await self.screen.click("label", f"^{name}$", mouse="b1c")
+        await self.screen.sees("toggle button", "^Choose encryption")
+
     async def encrypt(self) -> None:
         """Switches OMEMO on in the conversation."""
         await self.screen.click("toggle button", "^Choose encryption")

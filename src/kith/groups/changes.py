@@ -149,6 +149,8 @@ class Changes:
     def _apply(self, group: Group, member: Member, was: Member, actor: str) -> None:
         """Changes what occupants may do, as far as that follows from a new affiliation."""
         there = group.occupants.of_person(member.jid)
+        if was.nick and (was.nick != member.nick or not member.belongs):
+            self._presence.withdraw(group, was.nick)
         if not there and was.affiliation is not member.affiliation:
             self._presence.affiliation(group, member)
         for occupant in there:

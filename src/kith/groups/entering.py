@@ -23,7 +23,7 @@ from kith.groups.rates import Rates
 from kith.groups.versions import Versions
 from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 _PASSWORD = ns.tag(MUC, "password")
@@ -156,12 +156,25 @@ class Entering:
         version = self._versions.begin(group, sender, stanza)
         self._presence.card(group, sender)
         self._presence.show_all(group, occupant, sender)
+        self._introduce(group, sender, history)
         codes = _codes(group, 201 if created else 0, 210 if nick != wanted else 0)
         if len(occupant.clients) == 1:
             self._presence.announce(group, occupant, codes, stanza.id, sender, version=version)
         else:
             self._presence.show(group, occupant, occupant, sender, (110, *codes), stanza.id, version)
         self._history.send(group, sender, history)
+
+    def _introduce(self, group: Group, client: JID, history: Sequence[bytes]) -> None:
+        """Shows a client the members who have written what it gets, and are not there."""
+        if group.config.anonymous:
+            return
+        authors = {
+            parse_jid(Stanza.from_bytes(said).attrs.get("from", group.jid)).resource for said in history
+        }
+        for nick in sorted(authors - {""}):
+            bare = group.members.with_nick(nick)
+            if bare is not None and group.occupants.get(nick) is None:
+                self._presence.introduce(group, nick, bare, client)
 
     async def _enter_again(self, group: Group, occupant: Occupant, sender: JID, stanza: Stanza) -> None:
         """A client that has lost its state enters: it gets everything as if it had not been there."""
@@ -170,6 +183,8 @@ class Entering:
         version = self._versions.begin(group, sender, stanza)
         self._presence.card(group, sender)
         self._presence.show_all(group, occupant, sender)
+        group.occupants.introduced.pop(str(sender), None)
+        self._introduce(group, sender, history)
         self._presence.show(group, occupant, occupant, sender, (110, *_codes(group)), stanza.id, version)
         self._history.send(group, sender, history)
 

@@ -79,6 +79,8 @@ class Messages:
         receipts: Receipts,
         rates: Rates,
     ) -> None:
+        #: Shows an author to occupants who do not know them; set by `RoomPresence`.
+        self.introduce: Callable[[Group, str, str], None]
         #: Finds keys that were sent before a message, by group, author and id; set by `KeyParts`.
         self.key_parts: Callable[[Group, str, str], list[Key] | None] | None = None
         self._receipts = receipts
@@ -181,11 +183,17 @@ class Messages:
         before: Sequence[Key],
         rewrites: Rewrites,
     ) -> None:
+        if len(group.occupants) and group.occupants.get(author.nick) is None and not group.config.anonymous:
+            self.introduce(group, author.nick, author.bare)
         inner = cleaned(group, stanza)
         own: dict[int, bytes] = {}
         if _ENCRYPTED in stanza.children:
             after = len(self.added(group, author, 1)) + len(b"</message>")
             inner, own = split(inner, owners, after, before)
+            mine = group.members.recipients.get(author.bare)
+            if own and mine is not None and mine not in own and b" rid='" not in inner:
+                # without any key, Gajim takes its own message for one that is malformed
+                own[mine] = min(own.values(), key=len)
             if before and len(inner) + max(map(len, own.values()), default=0) > _MAX_BYTES:
                 raise StanzaError("policy-violation", "too many keys for one recipient", type="modify")
         posting = self._poster.post(

@@ -54,11 +54,13 @@ class Occupants:
     """The occupants of a group, by nickname.
 
     ``were_here``: there has been one since it is in memory. ``versioned``: the clients that want affiliations
-    with their version (`kith.groups.versions`).
+    with their version (`kith.groups.versions`). ``introduced``: by client, the nicknames of members who have
+    not entered, and whom it knows as if they had (`kith.groups.presence.RoomPresence.introduce`).
     """
 
     def __init__(self) -> None:
         self.versioned: set[str] = set()
+        self.introduced: dict[str, set[str]] = {}
         self.were_here = False
         self._by_nick: dict[str, Occupant] = {}
         self._by_client: dict[str, Occupant] = {}
@@ -91,6 +93,9 @@ class Occupants:
     def enter(self, occupant: Occupant, client: JID, presence: list[Element]) -> None:
         """Adds a client, or notes its new presence."""
         self.were_here = True
+        if occupant.nick not in self._by_nick:
+            for nicks in self.introduced.values():
+                nicks.discard(occupant.nick)
         self._by_nick[occupant.nick] = occupant
         self._by_client[str(client)] = occupant
         occupant.clients.pop(str(client), None)
@@ -100,6 +105,7 @@ class Occupants:
         """Removes a client. Returns the occupant that it was; without any ``clients`` left, that is gone."""
         occupant = self._by_client.pop(client, None)
         self.versioned.discard(client)
+        self.introduced.pop(client, None)
         if occupant is not None:
             del occupant.clients[client]
             if not occupant.clients:

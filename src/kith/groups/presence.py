@@ -57,6 +57,7 @@ class RoomPresence:
     def __init__(self, post: Post, messages: Messages) -> None:
         self._post = post
         self._occupant_id = messages.occupant_id
+        messages.introduce = self.introduce
 
     def announce(
         self,
@@ -116,6 +117,33 @@ class RoomPresence:
             item.set("jid", next(reversed(occupant.clients)))
         _add(user, codes)
         self._send(group, occupant, client, "", [*occupant.presence(), user], id)
+
+    def introduce(self, group: Group, nick: str, bare: str, client: JID | None = None) -> None:
+        """Shows a member who writes without having entered, to those who don't know whose nickname that is.
+
+        Otherwise clients that look for the author among the occupants, such as Profanity, could not decrypt
+        what they write. ``client``: only to this one.
+        """
+        affiliation = group.members.affiliation(bare)
+        user = Element(USER)
+        attrs = {"affiliation": affiliation.word, "role": group.role_of(affiliation).word, "jid": bare}
+        SubElement(user, ITEM, attrs)
+        shown = Occupant(nick, bare, group.role_of(affiliation))
+        for _, viewer in list(group.occupants.clients()) if client is None else ((None, client),):
+            nicks = group.occupants.introduced.setdefault(str(viewer), set())
+            if nick not in nicks:
+                nicks.add(nick)
+                self._send(group, shown, viewer, "", [user])
+
+    def withdraw(self, group: Group, nick: str) -> None:
+        """A member who was introduced is not one any more, or has another nickname."""
+        user = Element(USER)
+        SubElement(user, ITEM, {"affiliation": "none", "role": "none"})
+        for _, viewer in list(group.occupants.clients()):
+            nicks = group.occupants.introduced.get(str(viewer), set())
+            if nick in nicks:
+                nicks.discard(nick)
+                self._send(group, Occupant(nick, "", Role.NONE), viewer, "unavailable", [user])
 
     def affiliation(self, group: Group, member: Member) -> None:
         """Tells occupants of the new affiliation of somebody who is not there (XEP-0045 §9.3, §10.6)."""

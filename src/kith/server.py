@@ -24,7 +24,7 @@ from kith.bus.local import LocalPlacement
 from kith.calls.stun import StunServer, make_limit
 from kith.config import Config
 from kith.core.hooks.feature import Feature
-from kith.core.hooks.parts import Unfit
+from kith.core.hooks.parts import Parts, Unfit
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.core.peers.bounces import Bounces
@@ -45,6 +45,7 @@ from kith.federation.contacts import Contacts
 from kith.federation.federation import Federation, make_opening, return_what_waits
 from kith.federation.incoming import IncomingStream
 from kith.federation.opening import Opening
+from kith.federation.outbound import Outbound
 from kith.federation.outgoing import Outgoing
 from kith.groups.seats import Seats
 from kith.housekeeping import Housekeeping
@@ -94,6 +95,7 @@ class Server:
         self._memory = Memory()
         self.certificates: Certificates | None = None
         self.federation: Federation | None = None
+        self._outgoing: Outgoing | None = None
         self._lock: FolderLock | None = None
 
     async def start(self) -> None:
@@ -107,7 +109,9 @@ class Server:
             certificate, key = ensure_certificate(config)
             check_pair(certificate, key)
             described = describe(certificate)
-            self.certificates = Certificates(certificate, key, config.federation, config.federation_ca)
+            self.certificates = Certificates(
+                certificate, key, config.federation or bool(config.push_services), config.federation_ca
+            )
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         await asyncio.to_thread(self._take_folder)
@@ -154,8 +158,11 @@ class Server:
         try:
             await self._open_ports(federation)
             if federation is not None:
+                self._outgoing = federation.outgoing
                 await federation.outgoing.start()
             else:
+                if config.push_services:
+                    self._outbound(pool, secret)
                 node.parts.build((Bounces,))
                 bounces = node.get(Bounces)
                 node.tasks.spawn(return_what_waits(node.domain, store, bounces, node.tasks, node.clock))
@@ -174,13 +181,24 @@ class Server:
 
     def _federation(self, pool: ParserPool, secret: Secret) -> Federation:
         """Streams to and from other servers."""
+        parts = self._opening(pool, secret)
+        parts.build((Bounces, Contacts, Outgoing, Federation))
+        return parts.get(Federation)
+
+    def _outbound(self, pool: ParserPool, secret: Secret) -> None:
+        """Streams to push services alone."""
+        parts = self._opening(pool, secret)
+        parts.build((Bounces, Contacts, Outgoing, Outbound))
+        self._outgoing = parts.get(Outgoing)
+
+    def _opening(self, pool: ParserPool, secret: Secret) -> Parts:
+        """Adds what opens streams to other servers to the parts, and returns these."""
         parts = self.node.parts
         assert self.certificates is not None
         context = self.certificates.to_servers
         opening = make_opening(parts.get(Randomness), self.config.dns_server, context, pool, secret)
         parts.add({Opening: opening})
-        parts.build((Bounces, Contacts, Outgoing, Federation))
-        return parts.get(Federation)
+        return parts
 
     async def _open_ports(self, federation: Federation | None) -> None:
         """Starts to listen on all ports of the settings. Raises PortError."""
@@ -298,8 +316,8 @@ class Server:
         self.node.get(Seats).leave()
         for connection in list(self.edge.connections):
             connection.shut_down()
-        if self.federation is not None:
-            await self.federation.outgoing.stop()
+        if self._outgoing is not None:
+            await self._outgoing.stop()
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

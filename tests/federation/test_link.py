@@ -82,7 +82,7 @@ class Server(Opening):
         self.attempts = 0
         self.keys = None  # type: ignore[assignment]
 
-    async def open(self, local: str, remote: str) -> tuple[Stream, bool]:  # type: ignore[override]
+    async def open(self, local: str, remote: str, both_ways: bool = False) -> tuple[Stream, bool]:  # type: ignore[override]
         self.attempts += 1
         if self.down is not None:
             raise self.down
@@ -691,7 +691,7 @@ async def test_a_server_that_is_down_slows_no_other(scene: Scene) -> None:
     scene.write(*(f"m{number}" for number in range(50)))
     await scene.until(lambda: scene.server.attempts)
 
-    async def open(local: str, remote: str) -> tuple[Stream, bool]:
+    async def open(local: str, remote: str, both_ways: bool = False) -> tuple[Stream, bool]:
         if remote == "two.test":
             raise Unreachable("connection refused")
         scene.server.streams.append(Stream())

@@ -169,7 +169,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         list[str],
         _about(
             "Domains of other clients' push services (XEP-0357), like p2.siacs.eu. Empty: all if federation"
-            " is on, else none."
+            " is on, else none. With federation off, the server connects to these alone."
         ),
     ] = msgspec.field(default_factory=list)
     push_networks: Annotated[

@@ -25,6 +25,7 @@ from kith.federation.unstored import Unstored, Waiting
 from kith.federation.watched import Watched
 from kith.ports.store import Unavailable
 from kith.wire import ns
+from kith.wire.content import as_client
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.serialize import escape_attribute
@@ -49,6 +50,7 @@ _ONE_BY_ONE, _GIVEN_UP = 2, 4
 #: Messages that have waited for so many seconds say since when (XEP-0203).
 _DELAYED = 10.0
 _END = len(b"</message>")
+_STANZAS = frozenset(ns.tag(ns.SERVER, name) for name in ("iq", "message", "presence"))
 _ACK, _ASK = ns.tag(ns.STREAM_MANAGEMENT, "a"), ns.tag(ns.STREAM_MANAGEMENT, "r")
 logger = structlog.get_logger("kith")
 
@@ -71,6 +73,9 @@ class Opener(Protocol):
 
         Raises Failure.
         """
+
+    answers: Callable[[str, str, Stanza], None] | None
+    """Takes what the other server sends over the stream, given both domains (XEP-0288), if it may."""
 
     def wants(self, remote: str) -> bool:
         """Whether anybody here is interested in the presence of contacts at a domain."""
@@ -355,7 +360,8 @@ class Link:
         return data[:-_END] + f"{delay} stamp='{stamp_of(departure.id)}'/></message>".encode()
 
     async def _read(self, connection: Connection, receipts: Receipts) -> None:
-        """Reads acknowledgements until the stream ends. Raises Failure, OSError."""
+        """Reads acknowledgements, and answers, until the stream ends. Raises Failure, OSError."""
+        received = 0
         while True:
             element = await connection.next()
             if not isinstance(element, Stanza):
@@ -364,7 +370,10 @@ class Link:
                 h = element.attrs.get("h", "")
                 self._confirm(receipts.acknowledged(h, self._opener.clock.steady()))
             elif element.tag == _ASK:
-                connection.write(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='0'/>".encode())
+                connection.write(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{received}'/>".encode())
+            elif self._opener.answers is not None and element.tag in _STANZAS:
+                received += 1
+                self._opener.answers(self.local, self.remote, as_client(element, ns.SERVER))
 
 
 async def _either(reading: asyncio.Future[None], news: asyncio.Event, seconds: float) -> bool:

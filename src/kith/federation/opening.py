@@ -13,6 +13,7 @@ _SUCCESS, _FAILURE = ns.tag(ns.SASL, "success"), ns.tag(ns.SASL, "failure")
 _MECHANISMS, _MECHANISM = ns.tag(ns.SASL, "mechanisms"), ns.tag(ns.SASL, "mechanism")
 #: Errors of dialback that the next attempt would also meet (XEP-0220 §2.4).
 _DENIED = frozenset(("forbidden", "item-not-found", "not-authorized", "policy-violation"))
+_BIDI_FEATURE = ns.tag(ns.BIDI_FEATURE, "bidi")
 _MANAGEMENT = ns.tag(ns.STREAM_MANAGEMENT, "sm")
 _ENABLED, _NOT_ENABLED = ns.tag(ns.STREAM_MANAGEMENT, "enabled"), ns.tag(ns.STREAM_MANAGEMENT, "failed")
 
@@ -24,13 +25,16 @@ class Opening:
         self._connector = connector
         self.keys = keys
 
-    async def open(self, local: str, remote: str) -> tuple[Connection, bool]:
+    async def open(self, local: str, remote: str, both_ways: bool = False) -> tuple[Connection, bool]:
         """Opens a stream from one domain to another.
 
-        Returns it, and whether it acknowledges stanzas (XEP-0198). Raises Failure, OSError.
+        ``both_ways``: the other server may send over it too, if it can (XEP-0288). Returns it, and whether it
+        acknowledges stanzas (XEP-0198). Raises Failure, OSError.
         """
         connection = await self._connector.connect(local, remote)
         try:
+            if both_ways and _BIDI_FEATURE in connection.features.children:
+                connection.write(f"<bidi xmlns='{ns.BIDI}'/>".encode())
             await self._authenticate(connection, local, remote)
             managed = _MANAGEMENT in connection.features.children
             if managed:

@@ -78,6 +78,9 @@ class Outgoing:
         self._usage = Usage(store, tasks, clock, domain.name)
         self._links: dict[tuple[str, str], Link] = {}
         self._stopping = False
+        #: Takes what other servers send over streams that were opened to them, given both domains (XEP-0288);
+        #: None: they are not offered to.
+        self.answers: Callable[[str, str, Stanza], None] | None = None
         self.refusals = Refusals(clock, bounces)
         self.keys = opening.keys
         self.verify = opening.verify
@@ -197,7 +200,7 @@ class Outgoing:
         """Opens a stream, for a link. Raises Failure."""
         if self._stopping:
             await asyncio.Event().wait()  # until the task is cancelled
-        return await self._opening.open(local, remote)
+        return await self._opening.open(local, remote, both_ways=self.answers is not None)
 
     def heard(self, local: str, remote: str) -> None:
         """The server of a domain has authenticated on a stream to us."""

@@ -1,0 +1,212 @@
+"""Files between the SDK and other people's programs, both ways: encrypted as they do it, and without."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import re
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+from slixmpp import JID
+from slixmpp.plugins import register_plugin
+from slixmpp.plugins.xep_0363 import http_upload
+from slixmpp.plugins.xep_0454 import XEP_0454
+
+from kith.client import Client, Media, MediaKind, Message
+from tests.conftest import RunningServer
+from tests.interop.omemo_client import Omemo
+from tests.interop.slix import online
+from tests.interop.terminal import profanity
+
+pytestmark = pytest.mark.timeout(300)
+
+Person = Callable[[str], str]
+#: The colours of the picture's halves, which are looked for on screens.
+LEFT, RIGHT = (200, 30, 60), (30, 120, 200)
+
+
+def picture(folder: Path) -> Path:
+    """A picture in two colours, as a camera would write it."""
+    drawn = Image.new("RGB", (640, 480), LEFT)
+    drawn.paste(RIGHT, (320, 0, 640, 480))
+    drawn.save(folder / "garden.jpg", quality=95)
+    return folder / "garden.jpg"
+
+
+def is_picture(file: Path | io.BytesIO) -> bool:
+    """Whether a file is the picture, with both colours where they belong."""
+    with Image.open(file) as found:
+        return found.size == (640, 480) and all(
+            sum(abs(a - b) for a, b in zip(found.convert("RGB").getpixel(at), colour, strict=True)) < 20  # type: ignore[arg-type]
+            for at, colour in (((100, 100), LEFT), ((500, 400), RIGHT))
+        )
+
+
+@asynccontextmanager
+async def sdk(server: RunningServer, jid: str, folder: Path, **settings: Any) -> AsyncIterator[Client]:
+    chosen: dict[str, Any] = {"host": server.address, "port": server.port, "auto_accept": True} | settings
+    async with Client(jid, "pw", data=folder / "sdk", **chosen) as client:
+        yield client
+
+
+async def has_keys(client: Client, peer: str) -> None:
+    async with asyncio.timeout(60):
+        while not any(key.active for key in await client.fingerprints(peer)):
+            await asyncio.sleep(0.2)
+
+
+async def received(client: Client) -> Message:
+    async with asyncio.timeout(60):
+        async for message in client.messages():
+            if message.incoming:
+                return message
+    raise AssertionError("the client was closed")
+
+
+def media(message: Message) -> Media:
+    assert message.media is not None, message
+    return message.media
+
+
+def fetched(url: str) -> bytes:
+    """What is at an address of the media server."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(url, context=trusting, timeout=30) as answer:
+        found: bytes = answer.read()
+    return found
+
+
+async def test_slixmpp_reads_and_sends_encrypted_pictures(
+    server: RunningServer, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        http_upload,
+        "ClientSession",
+        lambda **more: aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False), **more),
+    )
+    ada, ben = person("ada"), person("ben")
+    plugins = ("xep_0004", "xep_0380", "xep_0066", "xep_0363", "xep_0454")
+    register_plugin(Omemo)
+    async with online(ada, server.port, plugins=plugins) as other, sdk(server, ben, tmp_path) as client:
+        other.register_plugin("xep_0384", {"kept": {}})
+        omemo: Any = other["xep_0384"]
+        await omemo.get_session_manager()
+        await has_keys(client, ada)
+        await client.send_file(ada, picture(tmp_path), caption="My garden")
+        stanza = await other.message()
+        text = str((await omemo.decrypt_message(stanza))[0]["body"])
+        assert text.startswith("aesgcm://localhost:")
+        url, _, fragment = text.partition("#")
+        assert url.endswith(".jpg")
+        content = await asyncio.to_thread(fetched, url.replace("aesgcm://", "https://"))
+        assert is_picture(io.BytesIO(XEP_0454.decrypt(io.BytesIO(content), fragment)))
+        stanza = await other.message()
+        assert str((await omemo.decrypt_message(stanza))[0]["body"]) == "My garden"
+
+        address = await other["xep_0454"].upload_file(picture(tmp_path), timeout=20)
+        said = other.make_message(mto=ben, mtype="chat", mbody=address)
+        encrypted, errors = await omemo.encrypt_message(said, {JID(ben)})
+        assert not errors
+        encrypted["to"], encrypted["type"] = ben, "chat"
+        encrypted.send()
+        got = await received(client)
+        assert (got.encrypted, got.body, media(got).kind) == (True, "", MediaKind.PICTURE)
+        saved = await media(got).save(tmp_path / "from-slixmpp.jpg")
+        assert saved.read_bytes() == picture(tmp_path).read_bytes()
+
+
+async def test_slixmpp_reads_and_sends_plain_files(
+    server: RunningServer, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        http_upload,
+        "ClientSession",
+        lambda **more: aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False), **more),
+    )
+    ada, ben = person("ada"), person("ben")
+    plugins = ("xep_0066", "xep_0363", "xep_0446", "xep_0447")
+    async with online(ada, server.port, plugins=plugins) as other, sdk(server, ben, tmp_path) as client:
+        await client.send_file(ada, picture(tmp_path), encrypted=False)
+        stanza = await other.message()
+        assert stanza["oob"]["url"] == stanza["body"]
+        assert stanza["sfs"]["file"]["media-type"] == "image/jpeg"
+        content = await asyncio.to_thread(fetched, str(stanza["body"]))
+        assert is_picture(io.BytesIO(content))
+        assert stanza["sfs"]["file"]["size"] == len(content)
+        url = await other["xep_0363"].upload_file(picture(tmp_path), content_type="image/jpeg", timeout=20)
+        said = other.make_message(mto=ben, mtype="chat", mbody=url)
+        said["oob"]["url"] = url
+        said.send()
+        got = await received(client)
+        assert (got.encrypted, media(got).encrypted, media(got).kind) == (False, False, MediaKind.PICTURE)
+        assert is_picture(await media(got).save(tmp_path))
+
+
+async def test_profanity_saves_and_sends_encrypted_pictures(
+    server: RunningServer, person: Person, tmp_path: Path
+) -> None:
+    ada, ben = person("ada"), person("ben")
+    async with profanity(tmp_path) as terminal, sdk(server, ben, tmp_path) as client:
+        await terminal.log_in(ada, server.port)
+        await terminal.make_keys()
+        await terminal.encrypt(ben)
+        terminal.type(f"/sendfile {picture(tmp_path)}")
+        got = await received(client)
+        assert (got.encrypted, got.body, media(got).kind) == (True, "", MediaKind.PICTURE)
+        saved = await media(got).save(tmp_path / "from-profanity.jpg")
+        assert saved.read_bytes() == picture(tmp_path).read_bytes()
+
+        await client.send_file(ada, picture(tmp_path), caption="My garden")
+        await terminal.notes(f"{ben}: My garden")
+        addresses = re.findall(rf"{ben}: (aesgcm://\S+)", terminal.chats)
+        assert len(addresses) == 1
+        terminal.type(f"/url save {addresses[0]} {tmp_path / 'saved-by-profanity.jpg'}")
+        await eventually(lambda: (tmp_path / "saved-by-profanity.jpg").exists())
+        await eventually(partial(is_picture, tmp_path / "saved-by-profanity.jpg"))
+
+
+async def eventually(true: Callable[[], object], timeout: float = 60) -> None:
+    """Waits until a condition holds; a file that is still written may be no picture yet."""
+    async with asyncio.timeout(timeout):
+        while True:
+            try:
+                if true():
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+async def test_a_script_with_go_sendxmpp_uploads_what_the_sdk_saves(
+    server: RunningServer, person: Person, tmp_path: Path
+) -> None:
+    cron, ben = person("cron"), person("ben")
+    async with sdk(server, ben, tmp_path) as client:
+        (tmp_path / "backup.log").write_text("all is well\n")
+        certificate = tmp_path / "server.pem"
+        certificate.write_text(ssl.get_server_certificate(("127.0.0.1", server.https_port)))
+        process = await asyncio.create_subprocess_exec(
+            *("go-sendxmpp", "-u", cron, "-p", "pw", "-n", "-j", f"127.0.0.1:{server.port}"),
+            *("-h", str(tmp_path / "backup.log"), ben),
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "SSL_CERT_FILE": str(certificate)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0, output
+        got = await received(client)
+        assert (media(got).encrypted, media(got).kind) == (False, MediaKind.FILE)
+        saved = await media(got).save(tmp_path / "saved.log")
+        assert hashlib.sha256(saved.read_bytes()).digest() == hashlib.sha256(b"all is well\n").digest()

@@ -251,6 +251,8 @@ class Disk:
         if owners:
             self._share(entry, message)
             self._write(entry.documents)
+            for id, stanza in entry.rewrites:
+                self.rewrite(id, stanza)
         return existing
 
     def _share(self, entry: Append, message: Message) -> None:

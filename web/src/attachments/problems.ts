@@ -3,7 +3,7 @@ import type { Key } from '../strings/texts'
 import type { Problem } from './file-load.svelte'
 
 export const PROBLEMS: Record<Problem, Key> = {
-  gone: 'media.gone',
+  gone: 'media.ask',
   lost: 'media.lost',
   wrong: 'media.wrong'
 }

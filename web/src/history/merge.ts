@@ -5,6 +5,8 @@
 import { hex } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
 import { newContact } from '../local/contact'
+import { describedByName, fromAesgcm } from '../local/aesgcm'
+import { mediaIn, mediaUrl } from '../local/descriptor'
 import type { Database } from '../local/database'
 import { isGroup, isServer } from '../local/address'
 import { addChange, changeKey } from '../local/changes'
@@ -140,6 +142,7 @@ class Merging {
       ...(record.forwarded && { forwarded: true }),
       ...(record.announcement && !mine && isServer(chat, this.me) && { announcement: true }),
       ...(record.unstyled && { unstyled: true }),
+      ...(kind === 'text' && mediaOf(record)),
       ...(record.standsIn && { standsIn: true }),
       ...(record.edited !== undefined && { edited: record.edited }),
       ...(record.edits && { edits: record.edits }),
@@ -246,6 +249,22 @@ class Merging {
   private key(chat: Address, mine: boolean, id: string): string {
     return messageKey(chat, chat, mine, id)
   }
+}
+
+/** The file of a message, and its caption; or, of another app, what its text names. */
+function mediaOf({
+  media,
+  plain,
+  opened,
+  text,
+  encrypted
+}: MessageRecord): Partial<Pick<Message, 'media' | 'text'>> {
+  const found = mediaIn(media)?.media
+  if (found) return { media: { ...found, ...(opened && { opened: true }) } }
+  const named = fromAesgcm(text)
+  if (named) return { media: named, text: '' }
+  const url = plain && !encrypted ? mediaUrl(text) : undefined
+  return url === undefined ? {} : { media: { ...describedByName(url), url, plain: true }, text: '' }
 }
 
 /** Stores a picture if it is what its hash and type say. */

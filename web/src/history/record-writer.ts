@@ -1,4 +1,7 @@
 /** Converts local rows to records, leaving out what must not leave this device. */
+import { toAesgcm } from '../local/aesgcm'
+import { mediaIn, mediaWritten } from '../local/descriptor'
+import { lacksUpload, type Media } from '../local/media'
 import { isWaiting, orderOf } from '../local/order'
 import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
 import { NOTICE, type ChangeRecord, type ChatRecord, type ContactRecord, type MessageRecord } from './records'
@@ -29,6 +32,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...(message.announcement && { announcement: true }),
     ...(message.unstyled && { unstyled: true }),
     ...(message.standsIn && { standsIn: true }),
+    ...(message.media && mediaRecord(message.media)),
     ...(edited !== undefined && { edited }),
     ...(edits && { edits: edits.slice(-MAX_EDITS) }),
     ...(deliveredAt !== undefined && { deliveredAt }),
@@ -37,6 +41,17 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...(pinOrder && !isWaiting(pinOrder) && { pinOrder }),
     ...(expires !== undefined && { expires })
   }
+}
+
+/** What is not uploaded is of use to this device alone. A file of another app is named as that app did, in the text. */
+function mediaRecord(media: Media): Partial<Pick<MessageRecord, 'media' | 'opened' | 'plain' | 'text'>> {
+  if (lacksUpload(media)) return {}
+  const written = mediaWritten(media, '')
+  const { url, key, iv, plain } = media
+  if (!plain && mediaIn(written)) return { media: written, ...(media.opened && { opened: true }) }
+  if (url === undefined) return {}
+  if (plain) return { text: url, plain: true }
+  return key !== undefined && iv !== undefined ? { text: toAesgcm(url, iv, key) } : {}
 }
 
 /** Identifies the message among those with the same id. */

@@ -87,6 +87,12 @@ export interface MessageRecord {
   /** The user's own server has sent it to everybody. */
   announcement?: true
   unstyled?: true
+  /** The descriptor of a file, a contact or a place, as in messages (docs/media.md), without the caption. */
+  media?: unknown[]
+  /** It was viewed once, or listened to. */
+  opened?: true
+  /** The file is not encrypted. */
+  plain?: true
   /** When it was last edited, and its earlier versions. */
   edited?: Moment
   edits?: Version[]

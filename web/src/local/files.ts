@@ -4,7 +4,7 @@
  */
 import type { Database } from './database'
 import { fileOf, lacksUpload } from './media'
-import type { Message, Moment, StoredFile } from './types'
+import type { Address, Message, Moment, StoredFile } from './types'
 
 /** A fact: how many bytes files may take; 0: the default. */
 export const FILES_LIMIT = 'files.limit'
@@ -80,4 +80,30 @@ async function limit(db: Database): Promise<number> {
 /** Whether the message still waits for the server to have its file. */
 export function waitsForUpload({ mine, media }: Message): boolean {
   return mine && media !== undefined && lacksUpload(media) && fileOf(media) !== undefined
+}
+
+/** A file of a message, on this device. */
+export interface FileHere {
+  id: string
+  size: number
+  /** The newest message that has it. */
+  message: Message
+}
+
+/** The files of a chat, or of all, that are on this device and can be downloaded again. */
+export async function filesHere(db: Database, chat?: Address): Promise<FileHere[]> {
+  const sizes = new Map<string, number>()
+  await db.files.each(({ id, size, pending }) => {
+    if (!pending) sizes.set(id, size)
+  })
+  const found = new Map<string, FileHere>()
+  const messages = db.messages.orderBy('[chat+media.kind+at]')
+  await messages.each((message) => {
+    const id = message.media && fileOf(message.media)
+    const size = id === undefined ? undefined : sizes.get(id)
+    if (id === undefined || size === undefined || (chat !== undefined && message.chat !== chat)) return
+    const known = found.get(id)
+    if (!known || known.message.at < message.at) found.set(id, { id, size, message })
+  })
+  return [...found.values()]
 }

@@ -102,6 +102,7 @@ export class MediaActions {
     const message = await this.on.db.messages.get(key)
     const id = message?.media && fileOf(message.media)
     if (!message?.media || id === undefined) throw new NotHere()
+    if (message.media.once && message.media.opened) throw new NotHere()
     const here = await fileData(this.on.db, id, this.on.now())
     if (here) return here
     if (options.here) throw new NotHere()

@@ -1,6 +1,10 @@
 /** Files in messages, over the whole sync layer, with a media server that can be away. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { base64urlnopad } from '@scure/base'
+import { lineOf } from '../../src/history/record-reader'
+import { messageRecord } from '../../src/history/record-writer'
 import { fileOf, type Media } from '../../src/local/media'
+import { claimSecret } from '../../src/media/cipher'
 import { el, type Xml } from '../../src/xmpp/xml'
 import { attribute, first } from '../../src/xmpp/xml'
 import { NS } from '../../src/xmpp/ns'
@@ -29,6 +33,17 @@ class MediaWorld extends World {
     if (this.refuses) {
       const error = el('error', { type: 'modify' }, el(this.refuses, { xmlns: NS.stanzas }))
       this.push(session, el('iq', { ...head, type: 'error' }, error).xml)
+      return
+    }
+    if (payload.name === 'claim' || payload.name === 'release') {
+      const blob = attribute(payload, 'blob')
+      this.claims.push(`${payload.name} ${blob.slice(0, 5)} ${attribute(payload, 'secret')}`.trim())
+      const there = server.blobs.has(blob)
+      const error = el('error', { type: 'cancel' }, el('item-not-found', { xmlns: NS.stanzas }))
+      this.push(
+        session,
+        el('iq', { ...head, type: there ? 'result' : 'error' }, there ? undefined : error).xml
+      )
       return
     }
     this.slots += 1
@@ -165,6 +180,111 @@ describe('a file', () => {
     blob?.data.writeUInt8(blob.data.readUInt8(3) ^ 1, 3)
     await expect(ben.app.file(message?.key ?? '')).rejects.toThrow('not authentic')
     expect(await ben.db.files.get(fileOf(message?.media as Media) ?? '')).toBeUndefined()
+  })
+
+  it('is forwarded without another upload, with its key as proof, and released when it is deleted', async () => {
+    const { world, ada, ben } = await pair()
+    const cem = await device(world, 'cem')
+    cem.deps = ada.deps
+    await cem.restart()
+    cem.join()
+    await cem.online()
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, caption: 'Look', data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [message] = await got(ben, ada)
+    await ben.app.forward([message?.key ?? ''], [cem.address])
+    await until(async () => (await got(cem, ben)).length === 1)
+    const [forwarded] = await got(cem, ben)
+    expect(forwarded).toMatchObject({ forwarded: true, text: 'Look', media: { url: message?.media?.url } })
+    expect(await (await cem.app.file(forwarded?.key ?? '')).text()).toBe('a picture')
+    expect(world.slots).toBe(1)
+    const secret = base64urlnopad.encode(await claimSecret(message?.media?.key ?? ''))
+    expect(world.claims).toEqual([`claim blob1 ${secret}`])
+    await ada.online()
+    const [mine] = await got(ada, ben)
+    await ada.app.deleteForEveryone(mine?.key ?? '')
+    await until(() => world.claims.includes('release blob1'))
+    await until(async () => (await ada.db.blobs.count()) === 0)
+    await until(async () => (await ben.with(ada))[0]?.kind === 'deleted')
+    expect((await ben.with(ada))[0]?.media).toBeUndefined()
+    // He has forwarded it, so his copy stays
+    await ben.online()
+    expect(world.claims).toHaveLength(2)
+    expect(await ben.db.blobs.count()).toBe(0)
+  })
+
+  it('that is gone from the server is asked for, and comes again', async () => {
+    const { world, ada, ben } = await pair()
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    await ada.online()
+    server.blobs.clear()
+    const [message] = await got(ben, ada)
+    await expect(ben.app.file(message?.key ?? '')).rejects.toMatchObject({ reason: 'gone' })
+    await ben.app.askForFile(message?.key ?? '')
+    await until(async () => (await got(ben, ada))[0]?.media?.url !== message?.media?.url)
+    expect(await (await ben.app.file(message?.key ?? '')).text()).toBe('a picture')
+    expect(world.slots).toBe(2)
+    // Nothing of that is a message
+    expect((await ada.with(ben)).length).toBe(1)
+    expect((await ben.with(ada)).length).toBe(1)
+  })
+
+  it('is not uploaded again for somebody who never got it', async () => {
+    const { world, ada, ben } = await pair()
+    const cem = await device(world, 'cem')
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    await ada.online()
+    const [message] = await got(ben, ada)
+    const note = { reupload: { id: message?.id ?? '', url: message?.media?.url ?? '' } }
+    await cem.db.outgoing.add({ to: ada.address, id: 'ask', what: { type: 'note', note }, tries: 0 })
+    await cem.app.send(ada.address, 'x')
+    await until(async () => (await ada.texts(cem)).includes('x'))
+    await ada.online()
+    expect(world.slots).toBe(1)
+  })
+
+  it('has a caption that can be edited, and stays', async () => {
+    const { ada, ben } = await pair()
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, caption: 'Se', data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    await ada.online()
+    const [mine] = await got(ada, ben)
+    await ada.app.edit(mine?.key ?? '', 'Sea')
+    await until(async () => (await ben.texts(ada))[0] === 'Sea')
+    const [theirs] = await got(ben, ada)
+    expect(theirs).toMatchObject({ media: { kind: 'picture' } })
+    expect(await (await ben.app.file(theirs?.key ?? '')).text()).toBe('a picture')
+  })
+
+  it('is found by the name of the document, and comes to another device with the history', async () => {
+    const { ada, ben } = await pair()
+    const media: Media = { kind: 'file', type: 'application/pdf', name: 'Budget 2027.pdf' }
+    await ada.app.sendMedia(ben.address, [{ media, data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [message] = await got(ben, ada)
+    expect(await ben.app.search('budget')).toEqual([message?.key])
+    const record = message && messageRecord(message, ben.app.now())
+    const read = lineOf(JSON.stringify(record), ben.app.now() + 1000)
+    expect(read).toMatchObject({ is: 'record' })
+    await ben.db.messages.clear()
+    await ben.db.seen.clear()
+    if (read.is === 'record') await ben.app.mergeRecords([read.record])
+    expect((await got(ben, ada))[0]?.media).toEqual(message?.media)
+  })
+
+  it('that can be viewed once is gone afterwards, and its sender knows', async () => {
+    const { ada, ben } = await pair()
+    await ada.app.sendMedia(ben.address, [{ media: { ...PICTURE, once: true }, data: data() }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [message] = await got(ben, ada)
+    const key = message?.key ?? ''
+    await ben.app.file(key)
+    await ben.app.viewedOnce(key)
+    expect(await ben.db.blobs.count()).toBe(0)
+    await expect(ben.app.file(key)).rejects.toThrow()
+    await until(async () => (await got(ada, ben))[0]?.media?.opened === true)
   })
 
   it('of another app is shown, and a plain one as not encrypted', async () => {

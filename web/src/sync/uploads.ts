@@ -36,6 +36,8 @@ export class Uploads {
   private failures = 0
   private stopped = false
   private checking = false
+  /** `wake` was called while it was checked what waits. */
+  private missed = false
 
   /** `ready` is called when a message has everything that it needs to be sent. */
   constructor(
@@ -56,22 +58,33 @@ export class Uploads {
 
   /** Something may be waiting. */
   async wake(): Promise<void> {
-    if (this.stopped || this.checking || !this.wire.online) return
+    if (this.stopped || !this.wire.online) return
+    if (this.checking) {
+      this.missed = true
+      return
+    }
     this.checking = true
     try {
-      await this.abandon()
-      const waiting = await this.db.uploads.toArray()
-      const sweeps = waiting.filter(({ part }) => part === 'sweep')
-      if (sweeps.length) await this.sweep(sweeps)
-      for (const row of waiting) {
-        if (row.part === 'sweep') continue
-        if (this.running.size >= AT_ONCE) return
-        if (row.state !== 'stopped' && !this.running.has(nameOf(row)))
-          // The storage is closed, for example after a log-out
-          this.run(row).catch((error: unknown) => console.debug('no upload', error))
-      }
+      do {
+        this.missed = false
+        await this.check()
+      } while (this.missed && !this.stopped)
     } finally {
       this.checking = false
+    }
+  }
+
+  private async check(): Promise<void> {
+    await this.abandon()
+    const waiting = await this.db.uploads.toArray()
+    const sweeps = waiting.filter(({ part }) => part === 'sweep')
+    if (sweeps.length) await this.sweep(sweeps)
+    for (const row of waiting) {
+      if (row.part === 'sweep') continue
+      if (this.running.size >= AT_ONCE) return
+      if (row.state !== 'stopped' && !this.running.has(nameOf(row)))
+        // The storage is closed, for example after a log-out
+        this.run(row).catch((error: unknown) => console.debug('no upload', error))
     }
   }
 

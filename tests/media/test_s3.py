@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import secrets
@@ -210,3 +211,36 @@ async def test_errors_do_not_show_signatures(
     for text in (str(error.value), caplog.text):
         assert "X-Amz" not in text
         assert "http://" not in text
+
+
+async def test_the_cors_rules_of_the_documentation_let_the_app_read_after_a_redirect(
+    s3: S3, spool: Callable[[bytes], Path]
+) -> None:
+    """A browser that was redirected from the media server names its origin ``null``."""
+    page = (Path(__file__).parents[2] / "docs" / "media.md").read_text()
+    client: Any = s3.client()
+    rules = json.JSONDecoder().raw_decode(page, page.index('{"CORSRules"'))[0]
+    client.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=rules)
+    lifecycle = json.JSONDecoder().raw_decode(page, page.index('{"Rules"'))[0]
+    client.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration=lifecycle)
+    store = S3Blobs(Bucket(BUCKET, s3.endpoint, "us-east-1", "cors", KEY, SECRET))
+    await store.start()
+    name = blob()
+    await store.put(name, spool(b"0123456789"), 10, SEALED)
+    address = await store.address(name, SEALED)
+    assert address is not None
+    async with aiohttp.ClientSession() as http:
+        fields = {"Origin": "null", "Range": "bytes=2-3"}
+        async with http.get(address, headers=fields) as answer:
+            assert (answer.status, await answer.read()) == (206, b"23")
+            assert answer.headers["Access-Control-Allow-Origin"] in ("*", "null")
+            exposed = answer.headers["Access-Control-Expose-Headers"].lower()
+            assert "content-range" in exposed
+        fields = {
+            "Origin": "null",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "range",
+        }
+        async with http.options(address, headers=fields) as answer:
+            assert answer.status in (200, 204)
+            assert answer.headers["Access-Control-Allow-Origin"] in ("*", "null")

@@ -16,10 +16,19 @@ from tests.conftest import RunningServer, free_ports, running
 
 def test_a_running_server_is_well(server: RunningServer) -> None:
     done = server.kith("doctor")
-    for port in (server.port, server.xmpps_port, server.http_port, server.https_port):
+    media = server.media_http_port, server.media_https_port
+    for port in (server.port, server.xmpps_port, server.http_port, server.https_port, *media):
         assert f"port {port}" in done.stdout
-    assert done.stdout.count("Kith answers") == 4
+    assert done.stdout.count("Kith answers") == 6
     assert "bad" not in done.stdout
+
+
+def test_a_disk_without_room_for_files_is_bad(server: RunningServer) -> None:
+    other = RunningServer(server.data_dir)
+    other.environ = server.environ | {"KITH_MEDIA_FREE_BYTES": str(2**60)}
+    done = other.kith("doctor", check=False)
+    assert done.returncode == 1
+    assert "kith media usage" in done.stdout
 
 
 def test_a_port_that_another_program_has_is_bad(tmp_path: Path) -> None:
@@ -92,8 +101,8 @@ async def test_missing_and_wrong_dns_records_come_with_what_to_do() -> None:
 
 def test_it_asks_where_the_server_listens(tmp_path: Path) -> None:
     with running(tmp_path / "data", listen="127.0.0.1,127.0.0.2") as server:
-        assert server.kith("doctor").stdout.count("Kith answers") == 4
+        assert server.kith("doctor").stdout.count("Kith answers") == 6
         server.environ["KITH_LISTEN"] = "127.0.0.1,127.0.0.4"
         done = server.kith("doctor", check=False)
         assert done.returncode == 1
-        assert done.stdout.count("Kith does not answer at 127.0.0.4") == 4
+        assert done.stdout.count("Kith does not answer at 127.0.0.4") == 6

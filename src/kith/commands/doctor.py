@@ -22,6 +22,7 @@ from kith.config import Config, ConfigError
 from kith.config.rules import check_domain
 from kith.edge.certificate import describe, ensure_certificate, own_files
 from kith.edge.certificate_health import check_pair, troubles
+from kith.edge.media_origin import greeting
 from kith.ports.directory import DirectoryUnavailable
 from kith.store.integrity import Check
 
@@ -38,6 +39,7 @@ def doctor(config: Config) -> int:
             *_ports(config),
             *_certificate(config),
             _disk(config),
+            *_media(config),
             _database(config),
             _clock(config),
             *_directory(config),
@@ -89,7 +91,8 @@ def _directory(config: Config) -> Iterator[Finding]:
 
 
 def _ports(config: Config) -> Iterator[Finding]:
-    for setting in ("xmpp_port", "xmpps_port", "http_port", "https_port"):
+    own_media = () if config.media_control_url else ("media_http_port", "media_https_port")
+    for setting in ("xmpp_port", "xmpps_port", "http_port", "https_port", *own_media):
         port = getattr(config, setting)
         what = f"port {port}" if port else setting
         if not port:
@@ -145,7 +148,9 @@ def _is_kith(config: Config, setting: str, address: str, port: int) -> bool:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    question = f"GET /api/openapi.json HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
+    media = greeting(config.domain).encode()
+    path = "/health" if setting.startswith("media") else "/api/openapi.json"
+    question = f"GET {path} HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
     if setting.startswith("xmpp"):
         question = (
             f"<stream:stream to='{config.domain}' version='1.0' xmlns='jabber:client' "
@@ -153,17 +158,17 @@ def _is_kith(config: Config, setting: str, address: str, port: int) -> bool:
         )
     try:
         with socket.create_connection((address, port), 2) as plain:
-            secured = setting in ("xmpps_port", "https_port")
+            secured = setting in ("xmpps_port", "https_port", "media_https_port")
             with context.wrap_socket(plain) if secured else plain as connection:
                 connection.sendall(question.encode())
                 answer = b""
                 while len(answer) < 65536 and (data := connection.recv(4096)):
                     answer += data
-                    if b"stream:features" in answer or _NAME in answer:
+                    if b"stream:features" in answer or _NAME in answer or media in answer:
                         break
     except OSError:
         return False
-    return _NAME in answer or f"from='{config.domain}'".encode() in answer
+    return _NAME in answer or media in answer or f"from='{config.domain}'".encode() in answer
 
 
 def _certificate(config: Config) -> Iterator[Finding]:
@@ -202,6 +207,22 @@ def _disk(config: Config) -> Finding:
     if free < _LOW_BYTES:
         return Finding("disk", Verdict.BAD, text, "make room, or set retention_days")
     return Finding("disk", Verdict.GOOD, text)
+
+
+def _media(config: Config) -> Iterator[Finding]:
+    """Whether files can be uploaded: room on the disk that they lie on, or a media server elsewhere."""
+    if not config.has_media or config.media_control_url:
+        return
+    folder = config.media_folder
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    room = shutil.disk_usage(folder).free - config.media_free_bytes
+    text = f"{max(room, 0) / 1e9:.1f} GB can be uploaded to {folder.resolve()}"
+    if room < config.media_file_bytes:
+        todo = "make room (kith media usage), or lower media_free_bytes or media_days"
+        yield Finding("files", Verdict.BAD if room <= 0 else Verdict.NOTE, text, todo)
+    else:
+        yield Finding("files", Verdict.GOOD, text)
 
 
 def _database(config: Config) -> Finding:

@@ -60,3 +60,8 @@ def download_origin(config: Config) -> str:
         return ""
     parts = urlsplit(url)
     return origin(parts.scheme, parts.hostname or "", parts.port or _USUAL[parts.scheme])
+
+
+def greeting(domain: str) -> str:
+    """What a media server answers when somebody asks whether it is there."""
+    return f"media server of {domain}"

@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from kith.edge.media_origin import greeting
 from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
 from kith.media.proxy import Proxy
@@ -112,7 +113,7 @@ class MediaWeb:
         return {**_PREFLIGHT, **Tus.capabilities(self._depot.config.media_file_bytes)}
 
     async def _health(self, request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return web.Response(text=f"{greeting(self._depot.config.domain)}\n")
 
     # -- uploads ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""`kith media`: what operators see and do with files, beside a running server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunningServer
+from tests.media.conftest import serving
+from tests.media.uploading import Uploader
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(tmp_path_factory.mktemp("media") / "data") as server:
+        yield server
+
+
+def test_usage_expire_and_verify(media: RunningServer) -> None:
+    async def upload() -> list[str]:
+        ada, ben = Uploader(media, "ada"), Uploader(media, "ben")
+        return [(await who.put(b"x" * 3000)).blob for who in (ada, ada, ben)]
+
+    first, _, _ = asyncio.run(upload())
+    usage = media.kith("media", "usage").stdout
+    assert usage.startswith("3 files with 8.8 KiB; room for ")
+    rows = [line.split() for line in usage.splitlines()[2:]]
+    assert rows == [
+        ["ada@localhost", "5.9", "KiB", "20.0", "GiB"],
+        ["ben@localhost", "2.9", "KiB", "20.0", "GiB"],
+    ]
+    assert "ada" in media.kith("media", "usage", "--most", "1").stdout
+    assert "ben" not in media.kith("media", "usage", "--most", "1").stdout
+    assert media.kith("media", "expire").stdout == "0 files with 0 B removed.\n"
+    assert "3 files read; all are as they were uploaded." in media.kith("media", "verify").stdout
+    place = media.data_dir / "media" / "blobs" / first[:2] / first
+    place.write_bytes(b"y" * 3000)
+    done = media.kith("media", "verify", check=False)
+    assert done.returncode == 1
+    assert f"{first}: damaged" in done.stdout
+    assert place.exists()
+    media.kith("media", "verify", "--remove", check=False)
+    assert not place.exists()
+    assert "2 files read; all are as they were uploaded." in media.kith("media", "verify").stdout
+
+
+def test_a_folder_without_files_is_said(tmp_path: Path) -> None:
+    done = RunningServer(tmp_path / "data").kith("media", "usage", check=False)
+    assert done.returncode == 2
+    assert "is media_dir the server's?" in done.stderr

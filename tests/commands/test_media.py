@@ -51,3 +51,20 @@ def test_a_folder_without_files_is_said(tmp_path: Path) -> None:
     done = RunningServer(tmp_path / "data").kith("media", "usage", check=False)
     assert done.returncode == 2
     assert "is media_dir the server's?" in done.stderr
+
+
+def test_a_command_beside_the_server_takes_nothing_away_from_it(media: RunningServer) -> None:
+    """SQLite's locks have to hold between the two: what the server writes afterwards is seen, and stays."""
+
+    async def upload() -> None:
+        await Uploader(media, "ada").put(b"x" * 3000)
+
+    def files() -> int:
+        return int(media.kith("media", "usage").stdout.split()[0])
+
+    before = files()
+    asyncio.run(upload())
+    assert files() == before + 1
+    media.kill()
+    media.start()
+    assert files() == before + 1

@@ -67,14 +67,23 @@ class Database:
         """Opens the database, and creates it if there is none. Raises MediaDatabaseError."""
         loop = asyncio.get_running_loop()
         try:
+            await loop.run_in_executor(self._writer, self._create)
             self._writing = await loop.run_in_executor(self._writer, self._connect)
             self._reading = await loop.run_in_executor(self._reader, self._connect)
         except (sqlite3.Error, OSError) as error:
             raise MediaDatabaseError(f"can't use the database {self._path}: {error}") from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _create(self) -> None:
+        """Creates an empty file that only its owner can read, if there is none.
+
+        The file must not be opened while there are connections: closing it would end SQLite's locks (POSIX),
+        and then another process would remove the journal that this one goes on writing to.
+        """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=128
         )

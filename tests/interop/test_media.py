@@ -8,7 +8,7 @@ import io
 import re
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,15 @@ from slixmpp.plugins.xep_0363 import http_upload
 from slixmpp.plugins.xep_0454 import XEP_0454
 
 from kith.client import Client, Media, MediaKind, Message
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, running
+from tests.federation.world import Authority
+from tests.interop.chatting import make_contacts
+from tests.interop.desktop import Desktop, world
 from tests.interop.omemo_client import Omemo
 from tests.interop.slix import online
 from tests.interop.terminal import profanity
+from tests.interop.test_come_back import Public
+from tests.interop.windows import Dino, window
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -210,3 +215,61 @@ async def test_a_script_with_go_sendxmpp_uploads_what_the_sdk_saves(
         assert (media(got).encrypted, media(got).kind) == (False, MediaKind.FILE)
         saved = await media(got).save(tmp_path / "saved.log")
         assert hashlib.sha256(saved.read_bytes()).digest() == hashlib.sha256(b"all is well\n").digest()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def public(tmp_path: Path, authority: Authority) -> Iterator[Public]:
+    """A server where windows look for it, with a certificate that they trust, also over HTTPS."""
+    certificate, key = authority.certificate("kith.test", names="kith.test")
+    with running(tmp_path / "data", Public, certificate=str(certificate), private_key=str(key)) as server:
+        yield server
+
+
+def pin_of(server: RunningServer) -> str:
+    """The fingerprint of a server's certificate, whose authority only the windows know."""
+    der = ssl.PEM_cert_to_DER_cert(Path(server.environ["KITH_CERTIFICATE"]).read_text())
+    return hashlib.sha256(der).hexdigest()
+
+
+async def shows_picture(screen: Desktop, name: str) -> Path:
+    """Waits until the screen shows much of both colours of the picture. Returns the screenshot."""
+    async with asyncio.timeout(60):
+        while True:
+            shot = await screen.picture(name)
+            with Image.open(shot) as found:
+                small = found.convert("RGB").resize((110, 72))
+            near = [
+                sum(
+                    max(abs(a - b) for a, b in zip(pixel, colour, strict=True)) < 24
+                    for pixel in pixels(small)
+                )
+                for colour in (LEFT, RIGHT)
+            ]
+            if min(near) > 40:
+                return shot
+            await asyncio.sleep(0.3)
+
+
+def pixels(found: Image.Image) -> list[tuple[int, int, int]]:
+    return list(found.getdata())  # type: ignore[arg-type]
+
+
+async def test_dino_shows_encrypted_pictures(public: Public, tmp_path: Path, authority: Authority) -> None:
+    account, ben = public.add_user("dino"), public.add_user("ben")
+    await make_contacts(public, account, ben)
+    overlay = world(tmp_path / "world", public.domain, public.address, authority.file)
+    (tmp_path / "shots").mkdir()
+    async with (
+        sdk(public, ben, tmp_path, pin=pin_of(public)) as client,
+        window(Dino, tmp_path / "shots", overlay, public.address, account, ben) as dino,
+    ):
+        await has_keys(client, account)
+        await client.send_file(account, picture(tmp_path), caption="My garden")
+        await shows_picture(dino.screen, "dino")
+        await dino.say("A reply")
+        assert (await received(client)).body == "A reply"

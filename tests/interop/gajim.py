@@ -51,6 +51,15 @@ class Gajim:
         await self.log_in()
         return fingerprint
 
+    async def set_up_trusting(self, jid: str) -> None:
+        """Adds an account whose server it finds by the name, and whose certificate it trusts."""
+        screen = self.screen
+        await screen.write(jid, "text", "Your XMPP address")
+        await screen.write("pw", "password text", "Your password")
+        await screen.click("push button", "^Log In")
+        await screen.click("push button", "^Connect")
+        await self.log_in()
+
     async def log_in(self) -> None:
         """Gives the password, since there is no keyring, and waits until the account is online."""
         screen = self.screen
@@ -159,9 +168,9 @@ def _messages(tree: list[tuple[str, list[str], list[int]]], texts: tuple[str, ..
 
 
 @asynccontextmanager
-async def gajim(shots: Path) -> AsyncIterator[Gajim]:
-    """A running Gajim, on a desktop of its own."""
-    async with desktop(shots) as screen:
+async def gajim(shots: Path, overlay: Path | None = None) -> AsyncIterator[Gajim]:
+    """A running Gajim, on a desktop of its own. ``overlay``: its network (`tests.interop.desktop.world`)."""
+    async with desktop(shots, overlay) as screen:
         program = Gajim(screen)
         await program.start()
         yield program

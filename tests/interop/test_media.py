@@ -27,6 +27,7 @@ from tests.conftest import RunningServer, running
 from tests.federation.world import Authority
 from tests.interop.chatting import make_contacts
 from tests.interop.desktop import Desktop, world
+from tests.interop.gajim import gajim
 from tests.interop.omemo_client import Omemo
 from tests.interop.slix import online
 from tests.interop.terminal import profanity
@@ -272,4 +273,24 @@ async def test_dino_shows_encrypted_pictures(public: Public, tmp_path: Path, aut
         await client.send_file(account, picture(tmp_path), caption="My garden")
         await shows_picture(dino.screen, "dino")
         await dino.say("A reply")
+        assert (await received(client)).body == "A reply"
+
+
+async def test_gajim_shows_encrypted_pictures(public: Public, tmp_path: Path, authority: Authority) -> None:
+    account, ben = public.add_user("gajim"), public.add_user("ben")
+    await make_contacts(public, account, ben)
+    overlay = world(tmp_path / "world", public.domain, public.address, authority.file)
+    (tmp_path / "shots").mkdir()
+    async with (
+        sdk(public, ben, tmp_path, pin=pin_of(public)) as client,
+        gajim(tmp_path / "shots", overlay) as window,
+    ):
+        await window.set_up_trusting(account)
+        await has_keys(client, account)
+        await window.open(ben)
+        await window.encrypt()
+        await client.send_file(account, picture(tmp_path), caption="My garden")
+        await window.reads("My garden")
+        await shows_picture(window.screen, "gajim")
+        await window.say("A reply")
         assert (await received(client)).body == "A reply"

@@ -20,11 +20,13 @@ import structlog
 from aiohttp import web
 
 from kith.admin.live import SOCKET, AskedTrace, AskedTracing, LiveSessions
+from kith.admin.pushes import AskedPush, push_to
 from kith.admin.trace import LiveTraces
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.sessions.tracing import Tracing
 from kith.core.sessions.upkeep import Upkeep
+from kith.push.pushing import Pushing
 
 logger = structlog.get_logger("kith")
 #: How long to wait for requests in progress when the server stops, in seconds.
@@ -37,8 +39,15 @@ class LocalSocket:
     """Serves the socket. `start` has to be awaited while the data folder is locked."""
 
     def __init__(
-        self, config: Config, accounts: Accounts, upkeep: Upkeep, tracing: Tracing, live: LiveTraces
+        self,
+        config: Config,
+        accounts: Accounts,
+        upkeep: Upkeep,
+        tracing: Tracing,
+        live: LiveTraces,
+        pushing: Pushing,
     ) -> None:
+        self._pushing = pushing
         self._live = live
         self._tracing = tracing
         self._path = config.data_dir / SOCKET
@@ -49,6 +58,7 @@ class LocalSocket:
         app.router.add_post("/changes", self._changes)
         app.router.add_post("/trace", self._trace)
         app.router.add_post("/tracing", self._switch)
+        app.router.add_post("/push", self._push)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=_FAREWELL, logger=logging.getLogger("kith.http")
         )
@@ -95,6 +105,11 @@ class LocalSocket:
         except OverflowError:
             return web.Response(status=409)
         return web.Response(status=204)
+
+    async def _push(self, request: web.Request) -> web.Response:
+        """Wakes all devices of an account."""
+        found = await push_to(self._pushing, (await _decoded(request, AskedPush)).account)
+        return web.Response(body=_encode(found), content_type="application/json")
 
     async def _changes(self, request: web.Request) -> web.Response:
         """Takes up what a command has written. Answers when that is done."""

@@ -9,6 +9,7 @@ import typer
 from kith import __version__
 from kith.cli import accounts, admin, bans, clients, server
 from kith.cli.media import media
+from kith.cli.push import push
 from kith.cli.secret import secret
 from kith.terminal import say
 
@@ -29,6 +30,7 @@ bans.add_commands(accounts.user)
 app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.device, name="device")
 app.add_typer(secret, name="secret")
+app.add_typer(push, name="push")
 app.add_typer(media, name="media")
 admin.add_commands(app)
 clients.add_commands(app)

@@ -16,6 +16,7 @@ import aiodns
 from kith.accounts.secret import has_secret
 from kith.commands.fail import fail
 from kith.commands.finding import Finding, Verdict, report
+from kith.commands.push import check_push
 from kith.commands.reach import DNS_SECONDS, look
 from kith.commands.relay import check_relays
 from kith.config import Config, ConfigError
@@ -44,6 +45,7 @@ def doctor(config: Config) -> int:
             _clock(config),
             *_directory(config),
             *asyncio.run(check_relays(config)),
+            *asyncio.run(check_push(config, _is_public(config.domain), config.certificate is None)),
             *asyncio.run(_from_outside(config)),
         ]
     )

@@ -289,19 +289,16 @@ class Pushing(Feature):
             if not self._waiting[place]:
                 del self._waiting[place], self._gates[place]
 
-    async def test(self, bare: str) -> list[tuple[Registration, str]]:
-        """Wakes all devices of an account at once. Returns what became of it; an empty text: it was sent."""
-        found: list[tuple[Registration, str]] = []
-        for registration in self.registered(bare):
-            carrier = self.carriers.get(registration.carrier)
-            try:
-                if carrier is None:
-                    raise Later("this server can't push in this way any more")
-                await carrier.push(bare, registration, Wake(1, False, registration.id))
-                found.append((registration, ""))
-            except (Gone, Later) as error:
-                found.append((registration, str(error) or type(error).__name__))
-        return found
+    async def test(self, bare: str, registration: Registration) -> str:
+        """Wakes a device at once. Returns why that failed; empty if it did not."""
+        carrier = self.carriers.get(registration.carrier)
+        if carrier is None:
+            return "this server can't push in this way any more"
+        try:
+            await carrier.push(bare, registration, Wake(1, False, registration.id))
+        except (Gone, Later) as error:
+            return str(error) or type(error).__name__
+        return ""
 
     # -- what happens ----------------------------------------------------------------------------------
 

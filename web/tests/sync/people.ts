@@ -41,7 +41,7 @@ export class Device {
     const { address, agent, world } = this
     const plug = (this.plug = { in: true })
     const credential = { address, agent, token: 'token', mechanism: 'HT-SHA-256-NONE', device: agent }
-    this.app = await openApp(this.db, credential, {
+    const app = (this.app = await openApp(this.db, credential, {
       url: 'ws://server',
       crypto: async (db, me, network) => (this.sealed = new Sealed(db, me, network)),
       WebSocket: world.socketOf(plug),
@@ -50,8 +50,11 @@ export class Device {
       ...this.deps,
       locks: undefined,
       channel: undefined
+    }))
+    app.live.subscribe((live) => {
+      // That of a page that was closed changes once more when it notices that its connection is lost
+      if (this.app === app) this.live = live
     })
-    this.app.live.subscribe((live) => (this.live = live))
   }
 
   /** The network goes. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kith.client import Availability, Link, LoginFailed, MessageEdited, NotSent, State
+from kith.client.bot import Bot, Context, filters
 from kith.client.testing import FakeServer
 from tests.client.conftest import event, until
 
@@ -84,3 +85,36 @@ async def test_a_wrong_password_is_refused() -> None:
         server.account("ada").password = "another"
         with pytest.raises(LoginFailed):
             await client.__aenter__()
+
+
+async def test_a_bot_in_a_group_is_tested_without_a_network() -> None:
+    bot = Bot("bot@localhost", "secret")
+
+    @bot.on_message(filters.group & filters.mentioned)
+    async def greet(context: Context) -> None:
+        await context.reply(f"Hello, {context.author}!", quote=True)
+
+    async with FakeServer() as server, server.running(bot):
+        ada = await server.person("ada", "bot@localhost")
+        group = await ada.client.make_group("Tea", ["bot@localhost", "nobody@localhost"])
+        assert [member.jid for member in group.members] == ["ada@localhost", "bot@localhost"]
+        ada.peer = group.jid
+        await ada.send("nobody is meant")
+        await ada.send("@bot are you there?")
+        got = await ada.receives()
+        assert (got.body, got.author, got.encrypted) == ("Hello, ada@localhost!", "bot@localhost", True)
+        ben = await server.person("ben", group.jid)
+        await ada.client.add_members(group.jid, "ben@localhost")
+        await until(lambda: ben.client.groups() and len(ben.client.group(group.jid).members) == 3)
+        await ben.send("@bot and me?")
+        assert (await ada.receives()).body == "@bot and me?"
+        for person in (ada, ben):
+            assert (await person.receives()).body == "Hello, ben@localhost!", person.jid
+        await ada.client.change_group(group.jid, name="Coffee")
+        await until(lambda: ben.client.group(group.jid).name == "Coffee")
+        await ada.client.remove_members(group.jid, "ben@localhost")
+        await until(lambda: not ben.client.groups())
+        await ada.send("@bot still there?")
+        assert (await ada.receives()).body == "Hello, ada@localhost!"
+        texts = [text for entry in server.account("ben").archive for text in entry.message.itertext()]
+        assert not any("Hello" in text or "still" in text for text in texts)

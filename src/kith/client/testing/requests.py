@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.client.groups.wire import GROUPS
 from kith.client.media.service import MEDIA, UPLOAD
 from kith.client.stanzas import parse_time
 from kith.client.testing.accounts import CLIENT, Contact
@@ -65,9 +66,18 @@ class Requests:
         SubElement(query, f"{{{_DISCO}}}identity", category="pubsub", type="pep")
         for feature in (_DISCO, _MAM, _BLOCKING, "urn:xmpp:ping", "urn:xmpp:carbons:2", UPLOAD, MEDIA):
             SubElement(query, f"{{{_DISCO}}}feature", var=feature)
+        if iq.get("to") == self._server.groups.address:
+            SubElement(query, f"{{{_DISCO}}}feature", var=GROUPS)
 
     def _items(self, name: str, child: Element, iq: Element, reply: Element) -> None:
-        reply.append(Element("{http://jabber.org/protocol/disco#items}query"))
+        items = "http://jabber.org/protocol/disco#items"
+        query = SubElement(reply, f"{{{items}}}query")
+        if iq.get("to") == self._server.domain:
+            SubElement(query, f"{{{items}}}item", jid=self._server.groups.address)
+
+    def _groups(self, name: str, child: Element, iq: Element, reply: Element) -> None:
+        if not self._server.groups.answer(self._session, child, iq, reply):
+            raise Refused("item-not-found")
 
     def _roster(self, name: str, child: Element, iq: Element, reply: Element) -> None:
         roster = self._account.roster
@@ -155,6 +165,8 @@ class Requests:
 
 _HANDLERS = {
     "urn:xmpp:ping": "empty",
+    GROUPS: "groups",
+    "http://jabber.org/protocol/muc#admin": "groups",
     "urn:xmpp:carbons:2": "carbons",
     "http://jabber.org/protocol/pubsub#owner": "empty",
     "urn:ietf:params:xml:ns:xmpp-session": "empty",

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.client.client import Client
+from kith.client.groups.wire import GROUPS
 from kith.client.testing.accounts import CLIENT, Account, Contact
+from kith.client.testing.groups import FakeGroup, FakeGroups
 from kith.client.testing.people import Person
 from kith.client.testing.session import Session
 from kith.client.testing.uploads import Uploads, start_uploads
@@ -32,6 +34,7 @@ class FakeServer:
     def __init__(self, domain: str = "localhost") -> None:
         self.domain = domain
         self.accounts: dict[str, Account] = {}
+        self.groups = FakeGroups(self)
         self.port = 0
         self.uploads: Uploads | None = None
         """The files that were uploaded; None if the libraries of the extra ``media`` are missing."""
@@ -118,6 +121,10 @@ class FakeServer:
     def message(self, sender: Session, message: Element) -> None:
         """Delivers and archives a message of one of the accounts (XEP-0313, XEP-0280)."""
         to = message.get("to", sender.account.jid).partition("/")[0]
+        if self.groups.holds(to):
+            if refused := self.groups.message(sender, message):
+                sender.write(_error(message, refused, self.groups.all.get(to)))
+            return
         recipient = self.accounts.get(to)
         if recipient is None or sender.account.jid in recipient.blocked:
             sender.write(_error(message, "service-unavailable"))
@@ -246,11 +253,13 @@ def _carbon(message: Element, to: Session) -> Element:
     return copy
 
 
-def _error(message: Element, condition: str) -> Element:
+def _error(message: Element, condition: str, group: FakeGroup | None = None) -> Element:
     attributes = {"type": "error", "from": message.get("to", ""), "to": message.get("from", "")}
     answer = Element(f"{{{CLIENT}}}message", attributes)
     if message.get("id"):
         answer.set("id", message.get("id", ""))
     error = SubElement(answer, f"{{{CLIENT}}}error", type="cancel")
     SubElement(error, f"{{urn:ietf:params:xml:ns:xmpp-stanzas}}{condition}")
+    if condition == "conflict" and group is not None:
+        SubElement(error, f"{{{GROUPS}}}stale", number=str(group.number))
     return answer

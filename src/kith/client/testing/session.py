@@ -31,6 +31,7 @@ class Session(asyncio.Protocol):
         self.jid = ""
         self.presence: Element | None = None
         self.carbons = False
+        self.groupchat = False
 
     @property
     def account(self) -> Account:

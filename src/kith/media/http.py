@@ -25,7 +25,7 @@ IDLE = 60.0
 _FAREWELL = 2.0
 #: How long a request that was refused is read further, so that the client sees why, in seconds.
 LINGER = 3.0
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 128 * 1024
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (

@@ -75,6 +75,13 @@ async def test_nginx_sends_what_kith_names(proxied: RunningServer) -> None:
             assert "X-Accel-Redirect" not in answer.headers
         async with http.get(slot.get, headers={"Range": "bytes=10-19"}) as answer:
             assert (answer.status, await answer.read()) == (206, content[10:20])
+            assert answer.headers["Content-Range"] == "bytes 10-19/300000"
+            tag = answer.headers["ETag"]
+            assert "-" in tag  # it is nginx that has looked at the range
+        async with http.get(slot.get, headers={"If-None-Match": tag}) as answer:
+            assert answer.status == 304
+        async with http.head(slot.get) as answer:
+            assert answer.headers["Content-Length"] == "300000"
         async with http.get(slot.get.replace("/m/", "/kith-files/")) as answer:
             assert answer.status == 404
         async with http.get(slot.get.replace(slot.blob, "A" * 22)) as answer:

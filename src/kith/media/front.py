@@ -237,10 +237,10 @@ class MediaConnection(asyncio.Protocol):
     async def _send(self, opened: Opened, head: bool, values: dict[str, str]) -> None:
         blob, accel = opened.blob, self._house.accel
         download = answer(blob, lambda name: values.get(name.lower(), ""))
-        if download.status == 200 and accel and blob.size:
-            del download.headers["Content-Length"]
-            place = f"{accel}/{blob.id[:2]}/{blob.id}"
-            download = Download(200, {**download.headers, "X-Accel-Redirect": place, "Content-Length": "0"})
+        if accel and blob.size and download.status in (200, 206):  # nginx looks at Range again
+            place = {"X-Accel-Redirect": f"{accel}/{blob.id[:2]}/{blob.id}", "Content-Length": "0"}
+            download.headers.pop("Content-Range", None)
+            download = Download(200, download.headers | place)
         here = opened.content is not None or opened.descriptor is not None
         if download.end and not head and (self._house.redirects or not here):
             await self._send_from_store(download, blob)

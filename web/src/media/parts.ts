@@ -1,37 +1,56 @@
 /** The parts of which media consist on the server, and what of them is not uploaded yet. */
+import { base64 } from '@scure/base'
 import { extensionOf, type Media } from '../local/media'
+import { sealedFile } from './segmented-file'
 import { blobSource, type Source } from './source'
 import { inWorker } from './worker'
 
-/** `whole`: the file in one piece; `plain`: the same without encryption. */
-export type Part = 'whole' | 'plain'
+/**
+ * `whole`: the file in one piece; `plain`: the same without encryption; `segments`: in segments; `stream NAME`: a rendition
+ * of a video, or its sound.
+ */
+export type Part = 'whole' | 'plain' | 'segments' | `stream ${string}`
 
 /** The names of the parts that have no address yet. */
-export function missingParts({ kind, url, plain }: Media): Part[] {
-  if (kind === 'contact' || kind === 'location' || url !== undefined) return []
-  return [plain ? 'plain' : 'whole']
+export function missingParts({ kind, url, plain, segments, streams = [] }: Media): Part[] {
+  if (kind === 'contact' || kind === 'location') return []
+  const file: Part = segments ? 'segments' : plain ? 'plain' : 'whole'
+  const lacks = segments ? segments.url === undefined : url === undefined
+  const lacking = streams.filter((stream) => stream.url === undefined)
+  return [...(lacks ? [file] : []), ...lacking.map(({ name }): Part => `stream ${name}`)]
 }
 
-/** The bytes to upload. They are the same each time, so that an upload can go on. `data`: the file. */
+/** The id of what is uploaded, in the table `blobs`. `file`: that of the file. */
+export function storedAs(file: string, part: Part): string {
+  return part.startsWith('stream ') ? `${file} ${part}` : file
+}
+
+/** The bytes to upload. They are the same each time, so that an upload can go on. `data`: the file, or the sealed stream. */
 export async function sourceOf(media: Media, part: Part, data: Blob): Promise<Source> {
   const { key, iv } = media
-  if (part === 'plain' || key === undefined || iv === undefined) return blobSource(data)
+  if (part === 'segments' && key !== undefined)
+    return sealedFile(blobSource(data), new Uint8Array(base64.decode(key)))
+  if (part !== 'whole' || key === undefined || iv === undefined) return blobSource(data)
   return blobSource(await inWorker({ do: 'encrypt', data, key, iv }))
 }
 
 /** The media with the address of an uploaded part. */
 export function withAddress(media: Media, part: Part, url: string): Media {
-  void part
-  return { ...media, url }
+  const { segments, streams } = media
+  if (part === 'segments') return segments ? { ...media, segments: { ...segments, url } } : media
+  if (!part.startsWith('stream ')) return { ...media, url }
+  const changed = streams?.map((one) => (part === `stream ${one.name}` ? { ...one, url } : one))
+  return changed ? { ...media, streams: changed } : media
 }
 
 /** A name for the server, which says nothing but the kind. */
 export function uploadName(media: Media, part: Part): string {
-  void part
   const random = [...crypto.getRandomValues(new Uint8Array(6))].map((one) =>
     one.toString(16).padStart(2, '0')
   )
-  return `${random.join('')}.${extensionOf(media.type ?? '', media.name)}`
+  // other apps only open what is whole
+  const extension = part === 'whole' || part === 'plain' ? extensionOf(media.type ?? '', media.name) : 'bin'
+  return `${random.join('')}.${extension}`
 }
 
 /** The type that the server is told: it learns nothing about what is encrypted. */

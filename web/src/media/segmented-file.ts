@@ -43,8 +43,8 @@ export async function openedFile(sealed: Source, key: Bytes, size?: number): Pro
   if (size !== undefined && size !== plain) throw new Forged('cut off')
   const cipher = await SegmentCipher.of(key, FILE)
   const last = Math.max(0, Math.ceil(plain / SEGMENT) - 1)
-  const open = async (index: number): Promise<Bytes> => {
-    const data = await sealed.read(index * SEALED, Math.min((index + 1) * SEALED, sealed.size))
+  const open = async (index: number, signal?: AbortSignal): Promise<Bytes> => {
+    const data = await sealed.read(index * SEALED, Math.min((index + 1) * SEALED, sealed.size), signal)
     return cipher.open(index, index === last, data)
   }
   // nothing of an empty file is ever read, and it is to be authenticated as well
@@ -53,10 +53,14 @@ export async function openedFile(sealed: Source, key: Bytes, size?: number): Pro
 }
 
 /** A source of pieces of the same size, of which the last one made is kept. */
-function pieces(size: number, piece: number, make: (index: number) => Promise<Bytes>): Source {
+function pieces(
+  size: number,
+  piece: number,
+  make: (index: number, signal?: AbortSignal) => Promise<Bytes>
+): Source {
   let kept: { index: number; data: Promise<Bytes> } | undefined
-  const at = async (index: number): Promise<Bytes> => {
-    if (kept?.index !== index) kept = { index, data: make(index) }
+  const at = async (index: number, signal?: AbortSignal): Promise<Bytes> => {
+    if (kept?.index !== index) kept = { index, data: make(index, signal) }
     const { data } = kept
     try {
       return await data
@@ -67,13 +71,13 @@ function pieces(size: number, piece: number, make: (index: number) => Promise<By
   }
   return {
     size,
-    async read(from, to) {
+    async read(from, to, signal) {
       if (from < 0 || to > size || from > to) throw new RangeError('outside of the file')
       const all = new Uint8Array(to - from)
       for (let next = from; next < to;) {
         const index = Math.floor(next / piece)
         const start = index * piece
-        const part = (await at(index)).subarray(next - start, to - start)
+        const part = (await at(index, signal)).subarray(next - start, to - start)
         if (part.length === 0) throw new Forged('cut off')
         all.set(part, next - from)
         next += part.length

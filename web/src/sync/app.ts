@@ -7,6 +7,7 @@ import type { Database } from '../local/database'
 import type { GroupCalls } from './group-calls'
 import type { Usage } from './slots'
 import type { Media } from '../local/media'
+import type { Source } from '../media/source'
 import type { SearchOptions } from '../local/search'
 import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
 
@@ -76,6 +77,8 @@ export interface MediaItem {
   media: Media
   caption?: string
   data?: Blob
+  /** The ciphertext of `media.streams`, by name. It was encrypted with `media.key`. */
+  streams?: Record<string, Blob>
 }
 
 /** The file is not on this device. */
@@ -118,6 +121,10 @@ export interface App {
   stopUpload(key: string): Promise<void>
   /** The file of a message, from this device or the server. Rejects with DownloadFailed or NotAuthentic. */
   file(key: string, options?: LoadOptions): Promise<Blob>
+  /** The ciphertext of a rendition of a video, read while it plays. */
+  rendition(key: string, name: string): Pick<Source, 'read'>
+  /** The content of a large file, read and authenticated piece by piece. */
+  largeFile(key: string): Promise<Source>
   /** A voice message was listened to here: its sender and the user's other devices are told. */
   heard(key: string): Promise<void>
   /** Asks who has sent a file that is gone from the server to upload it again. */

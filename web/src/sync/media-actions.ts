@@ -4,11 +4,12 @@ import { fileData, removeFiles, storeFile } from '../local/files'
 import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
 import { isGroup } from '../local/address'
 import type { Address } from '../local/types'
-import { newSecret } from '../media/cipher'
 import { download, DownloadFailed } from '../media/download'
 import type { MediaOrigin } from '../media/origin'
 import { inWorker } from '../media/worker'
 import { NotHere, type LoadOptions, type MediaItem, type SendOptions } from './app'
+import type { MediaSources } from './media-sources'
+import { storeMedia } from './media-storing'
 import type { Queueing } from './queueing'
 import { stopUploads } from './uploads'
 
@@ -19,6 +20,7 @@ export class MediaActions {
   constructor(
     private readonly on: Queueing,
     private readonly origin: MediaOrigin,
+    private readonly sources: MediaSources,
     private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>,
     private readonly proxied: (url: string) => Promise<string>
   ) {}
@@ -30,8 +32,9 @@ export class MediaActions {
   ): Promise<void> {
     const plain = await this.isPlain(chat)
     const ready: { media: Media; caption: string }[] = []
-    for (const { media, caption = '', data } of items) {
-      const stored = data ? await this.store(media, data, plain) : media
+    for (const item of items) {
+      const { media, caption = '', data } = item
+      const stored = data ? await storeMedia(this.on.db, this.on.now(), item, data, plain) : media
       ready.push({ media: stored, caption })
     }
     // One transaction for all, in order
@@ -114,6 +117,7 @@ export class MediaActions {
   /** Nothing that could not be authenticated is returned, let alone stored. */
   private async fetch(media: Media, { signal, progress }: LoadOptions): Promise<Blob> {
     const { url, key, iv, digest, size, type = '', plain } = media
+    if (media.segments) return this.sources.whole(media, type, progress, signal)
     if (url === undefined) throw new DownloadFailed('gone')
     const { url: here, foreign } = await this.origin.local(url)
     const address = foreign ? await this.proxied(url) : here
@@ -131,17 +135,6 @@ export class MediaActions {
       return data.slice(0, data.size, type)
     }
     return inWorker({ do: 'decrypt', data, key, iv, digest, type })
-  }
-
-  /** Stores a file to be uploaded, and completes its description. */
-  private async store(media: Media, data: Blob, plain: boolean): Promise<Media> {
-    const digest = data.size <= LARGEST_WHOLE ? await inWorker({ do: 'digest', data }) : undefined
-    const described = { ...media, size: data.size, ...(digest !== undefined && { digest }) }
-    const complete: Media = plain
-      ? { ...described, plain: true, file: `plain ${crypto.randomUUID()}` }
-      : { ...described, ...newSecret() }
-    await storeFile(this.on.db, fileOf(complete) ?? '', data, this.on.now(), true)
-    return complete
   }
 
   /** Whether messages to this chat are not encrypted. */

@@ -14,6 +14,7 @@ import { ChatActions } from './chat-actions'
 import { Entering } from './entering'
 import { MediaOrigin, originOf } from '../media/origin'
 import { MediaActions } from './media-actions'
+import { MediaSources } from './media-sources'
 import { MessageActions } from './message-actions'
 import { Queueing } from './queueing'
 import { Timers } from './timers'
@@ -168,9 +169,10 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   await entering.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
-  const mediaActions = new MediaActions(queueing, new MediaOrigin(originOf(deps.url)), send, (url) =>
-    call<string>('mediaAddress', url)
-  )
+  const origin = new MediaOrigin(originOf(deps.url))
+  const proxied = (url: string) => call<string>('mediaAddress', url)
+  const sources = new MediaSources(db, origin, proxied)
+  const mediaActions = new MediaActions(queueing, origin, sources, send, proxied)
 
   return {
     db,
@@ -184,6 +186,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     sendMedia: (chat, items, options) => mediaActions.sendMedia(chat, items, options),
     stopUpload: (key) => mediaActions.stopUpload(key),
     file: (key, options) => mediaActions.file(key, options),
+    rendition: (key, name) => sources.stream(key, name),
+    largeFile: (key) => sources.large(key),
     heard: (key) => mediaActions.heard(key),
     askForFile: (key) => mediaActions.askForFile(key),
     mediaAddress: (url) => call<string>('mediaAddress', url),

@@ -2,6 +2,7 @@
  * Uploads the files of messages that wait in the outbox, in order. An upload goes on where it was after a lost connection,
  * a restart of the server or of the app: its slot is stored, and the ciphertext is the same each time.
  */
+import Dexie from 'dexie'
 import type { Database } from '../local/database'
 import { fileUploaded, removeFiles } from '../local/files'
 import { fileOf, type Media } from '../local/media'
@@ -9,13 +10,22 @@ import { addressesOf } from '../local/message-files'
 import { messageKey } from '../local/order'
 import type { Address, Failure, Moment, Outgoing, Upload, UploadSlot } from '../local/types'
 import { Work } from '../local/work'
-import { claimSecret, newSecret } from '../media/cipher'
+import { claimSecret } from '../media/cipher'
 import type { MediaOrigin } from '../media/origin'
-import { missingParts, sourceOf, uploadName, uploadType, withAddress, type Part } from '../media/parts'
+import {
+  missingParts,
+  sourceOf,
+  storedAs,
+  uploadName,
+  uploadType,
+  withAddress,
+  type Part
+} from '../media/parts'
 import type { Source } from '../media/source'
 import { upload, UploadFailed } from '../media/upload'
 import { Refused } from '../xmpp/errors'
 import type { Wire } from '../xmpp/wire'
+import { secretFor } from './media-storing'
 import type { Settlement } from './settlement'
 import { blobOf, claimBlob, releaseBlob, requestSlot } from './slots'
 
@@ -154,7 +164,7 @@ export class Uploads {
       this.ready()
       return
     }
-    const data = (await this.db.blobs.get(id))?.data
+    const data = (await this.db.blobs.get(storedAs(id, part as Part)))?.data
     if (!data) throw new NoFile()
     const source = await sourceOf(media, part as Part, data)
     signal.throwIfAborted()
@@ -204,17 +214,20 @@ export class Uploads {
   private async done({ id, part }: Upload, url: string): Promise<void> {
     await this.change(id, (media) => withAddress(media, part as Part, url))
     await this.db.uploads.delete([id, part])
+    // a rendition is only kept until it is uploaded
+    if (storedAs(id, part as Part) !== id) await this.db.blobs.delete(storedAs(id, part as Part))
     if (!(await this.db.uploads.where('id').equals(id).count())) await fileUploaded(this.db, id)
     this.ready()
   }
 
   /** The server has the file already, so it only has to keep it for the user. */
   private async claim({ id, part }: Upload, media: Media): Promise<void> {
-    const { url, key } = media
+    const { key } = media
+    const [url] = addressesOf(media)
     try {
       if (url === undefined || key === undefined || (await this.origin.local(url)).foreign)
         throw new Refused('item-not-found', 'cancel')
-      await claimBlob(this.wire, this.me, url, await claimSecret(key))
+      for (const one of addressesOf(media)) await claimBlob(this.wire, this.me, one, await claimSecret(key))
     } catch (error) {
       if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
       // It is gone, or on another server: this device uploads it again, if it has it
@@ -222,7 +235,8 @@ export class Uploads {
       if (here) {
         await this.change(id, (one) => withoutAddress(one, id))
         await this.db.files.put({ ...here, pending: 1 })
-        await this.db.uploads.put(waitingUpload(id, media.plain ? 'plain' : 'whole'))
+        for (const missing of missingParts(withoutAddress(media, id)))
+          await this.db.uploads.put(waitingUpload(id, missing))
       } else if (url === undefined || !(await this.origin.local(url)).foreign) throw new NoFile()
     }
     await this.db.outgoing
@@ -287,15 +301,15 @@ export class Uploads {
       await this.settlement.failed(one, 'no-file')
       return
     }
-    const { url, key, iv, plain: before, ...rest } = media
-    void [url, key, iv, before]
-    const as = { ...rest, file: id, ...(plain ? { plain: true as const } : newSecret()) }
+    const { url, key, iv, plain: before, segments, streams, ...rest } = media
+    void [url, key, iv, before, segments, streams]
+    const as = { ...rest, file: id, ...(plain ? { plain: true as const } : secretFor(here.size)) }
     await Work.run(this.db, async (work) => {
       await this.db.outgoing.update(one.seq ?? 0, { what: { ...one.what, media: as } })
       const message = await work.message(messageKey(one.to, this.me, true, one.id))
       if (message?.media) work.setMessage({ ...message, media: as })
       await this.db.files.put({ ...here, pending: 1 })
-      await this.db.uploads.put(waitingUpload(id, plain ? 'plain' : 'whole'))
+      for (const missing of missingParts(as)) await this.db.uploads.put(waitingUpload(id, missing))
     })
     void this.wake().catch(() => undefined)
     throw new Converted()
@@ -307,8 +321,9 @@ export class Uploads {
     const data = id === undefined ? undefined : (await this.db.blobs.get(id))?.data
     if (id === undefined || !data || media.plain || media.key === undefined || !this.wire.online)
       return undefined
-    const source = await sourceOf(media, 'whole', data)
-    const file = { name: uploadName(media, 'whole'), size: source.size, type: uploadType(media, 'whole') }
+    const part = media.segments ? 'segments' : 'whole'
+    const source = await sourceOf(media, part, data)
+    const file = { name: uploadName(media, part), size: source.size, type: uploadType(media, part) }
     const slot = await requestSlot(this.wire, this.me, { ...file, claim: await claimSecret(media.key) })
     const options = { signal: new AbortController().signal, progress: () => undefined }
     await upload(source, slot, (await this.origin.local(slot.put)).url, options)
@@ -359,6 +374,10 @@ export async function dropUploads(db: Database, media: Media): Promise<void> {
   if (id === undefined || (await db.outgoing.filter((row) => concerns(row, id)).count())) return
   await db.uploads.where('id').equals(id).delete()
   await fileUploaded(db, id)
+  // the contents of files are not part of the history's transactions
+  void Dexie.ignoreTransaction(() => db.blobs.where('id').startsWith(`${id} stream `).delete()).catch(
+    () => undefined
+  )
 }
 
 /** The same for a message that may be sent after all: they go on where they were. */
@@ -372,10 +391,11 @@ function concerns({ what }: Outgoing, id: string): boolean {
   return what.type === 'message' && !!what.media && fileOf(what.media) === id
 }
 
+/** Renditions are not here any more, and other ones must not be encrypted with the same key. */
 function withoutAddress(media: Media, file: string): Media {
-  const again = { ...media, file }
-  delete again.url
-  return again
+  const { url, streams, segments, ...rest } = media
+  void [url, streams]
+  return { ...rest, file, ...(segments && { segments: { size: segments.size } }) }
 }
 
 /** Why it can't be sent at all; undefined: it is tried again. */

@@ -100,3 +100,63 @@ async def test_without_a_microphone_a_recording_from_elsewhere_can_be_sent(
     await ben.on(f"{SOUND} .main", "click")
     await ben.shows(f"{SOUND} >> text=/0:0[01]/")
     await ben.hides(f"{SOUND} .failed")
+
+
+#: Films a canvas that moves, and gives the film to the field for pictures and videos.
+FILM = """async (seconds) => {
+  const canvas = document.createElement('canvas'), drawn = canvas.getContext('2d');
+  [canvas.width, canvas.height] = [1280, 720];
+  const sound = new AudioContext(), tone = sound.createOscillator();
+  const out = sound.createMediaStreamDestination();
+  tone.connect(out); tone.start();
+  const stream = canvas.captureStream(25);
+  stream.addTrack(out.stream.getAudioTracks()[0]);
+  const mimeType = 'video/mp4;codecs=avc1.42E01F,opus';
+  const recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: 6e6 });
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  recorder.start();
+  const begun = performance.now();
+  for (let frame = 0; performance.now() - begun < seconds * 1000; frame++) {
+    for (let at = 0; at < 150; at++) {
+      drawn.fillStyle = `hsl(${at * 37 + frame * 9}, 80%, 60%)`;
+      drawn.fillRect((at * 97 + frame * 19) % 1280, (at * 53 + frame * 11) % 720, 70, 70);
+    }
+    await new Promise((done) => setTimeout(done, 40));
+  }
+  await new Promise((done) => { recorder.onstop = done; recorder.stop() });
+  const chosen = new DataTransfer();
+  chosen.items.add(new File(parts, 'holiday.mp4', { type: 'video/mp4' }));
+  const field = document.querySelector('.composer input[accept^="image/*,video"]');
+  field.files = chosen.files;
+  field.dispatchEvent(new Event('change', { bubbles: true }));
+}"""
+PLAYER = ".player video"
+
+
+async def test_video_is_cut_encoded_here_and_plays_while_it_comes(people: People) -> None:
+    ada = await people.one("Ada")
+    ben = await people.one("Ben", PHONE)
+    await meet(ada, ben)
+    await ada.evaluate(f"({FILM})(8)")
+    await ada.shows(".strip .frames img >> nth=7")
+    await ada.on("[aria-label='Start']", "focus")
+    for _ in range(5):
+        await ada.do("key", "ArrowRight")
+    await ada.fill("Add a caption", "The sea")
+    await ada.press("Send")
+    await ada.shows(".encoding")
+    await ada.shows(".message .tile")
+    await ben.shows(".message:has-text('The sea') .tile img")
+    [message] = [one for one in await ben.stored("messages") if one.get("media")]
+    media = message["media"]
+    assert media["type"] == "video/mp4"
+    assert media["width"] == 1280
+    assert [one["name"] for one in media["streams"]] == ["audio", "240", "480", "720"]
+    # it plays from the streams: the whole file is not loaded
+    await ben.on(".tile .press", "click")
+    await until(lambda: ben.evaluate(f"document.querySelector('{PLAYER}')?.currentTime > 0.5"))
+    assert not any(one["id"].startswith(media["key"]) for one in await ben.stored("files"))
+    await ben.evaluate(f"document.querySelector('{PLAYER}').currentTime = 6")
+    await until(lambda: ben.evaluate(f"document.querySelector('{PLAYER}').ended"), 30)
+    assert await ben.evaluate(f"document.querySelector('{PLAYER}').videoHeight") in (240, 480, 720)

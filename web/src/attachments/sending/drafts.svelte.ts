@@ -5,6 +5,7 @@ import { NoPicture } from '../../media/no-picture'
 import type { PictureEdit, Prepared, Quality } from '../../media/pictures'
 import { inWorker } from '../../media/worker'
 import type { MediaItem } from '../../sync/app'
+import { VideoDraft } from '../video/video-draft.svelte'
 
 /** `original`: as a document, unchanged. */
 export type SendQuality = Quality | 'original'
@@ -24,6 +25,7 @@ export class Draft {
   unreadable = $state(false)
   /** The file as it was chosen; for pictures only, since other files are not drawn. */
   url = $state('')
+  video: VideoDraft | undefined
   private ready: { of: string; made: Promise<Prepared> } | undefined
 
   private constructor(readonly file: File) {
@@ -36,6 +38,7 @@ export class Draft {
     if (asDocument || kind === 'file') return draft
     if (kind !== 'picture') {
       draft.kind = kind
+      if (kind === 'video') draft.video = new VideoDraft(file)
       return draft
     }
     const header = await imageHeader(file)
@@ -50,6 +53,7 @@ export class Draft {
 
   end(): void {
     if (this.url) URL.revokeObjectURL(this.url)
+    this.video?.end()
   }
 
   /** Prepares it in the background, as it is most probably sent. */
@@ -71,7 +75,8 @@ export class Draft {
         if (!(error instanceof NoPicture)) throw error
       }
     }
-    if (kind === 'video') return { media: { kind, ...named, ...common }, caption, data: file }
+    const video = quality === 'original' ? undefined : await this.video?.item(common, caption)
+    if (video) return video
     return { media: { kind: kind === 'audio' ? 'audio' : 'file', ...named }, caption, data: file }
   }
 

@@ -21,6 +21,7 @@ import type { Bytes } from '../../local/bytes'
 import { type Fragment, sealStream } from '../segmented-stream'
 import { SegmentCipher } from '../segments'
 import { canEncode, frameOf, openVideo, type Opened } from './input'
+import { type Poster, posterOf } from './poster'
 import { needsStreams, type Rendition, renditionsOf, SOUND } from './plan'
 
 export interface EncodeOptions {
@@ -55,7 +56,7 @@ export interface Encoded {
   whole: Blob
   segmented: boolean
   streams: EncodedStream[]
-  poster: Blob | undefined
+  poster: Poster | undefined
 }
 
 type Progress = (part: number) => void
@@ -111,7 +112,8 @@ async function encodeOpened(
       ? await fragmented(opened.input, { video: { discard: true }, audio: await soundOf(opened), trim })
       : undefined
   const size = best.size + (sound?.size ?? 0)
-  const poster = await frameOf(opened, trim.start - opened.start + Math.min(1, seconds / 10), POSTER)
+  const frame = await frameOf(opened, trim.start - opened.start + Math.min(1, seconds / 10), POSTER)
+  const poster = frame && (await posterOf(frame))
   const result = { width: opened.width, height: opened.height, duration: Math.round(seconds * 1000), poster }
   if (!copies) Object.assign(result, { width: top.width, height: top.height })
 
@@ -145,6 +147,7 @@ async function encodeOpened(
 
   const joined = await wholeOf(file, made, sound, options.largest)
   const streams = streamed ? await sealed(options.key, made, sound, seconds) : []
+  progress(1)
   return { ...result, ...joined, streams }
 }
 

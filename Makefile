@@ -43,7 +43,7 @@ versions: .venv/.ready ## A quick part of the tests under Python 3.12 and 3.13, 
 	scripts/versions.sh
 
 fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
-	for target in stream stanza sasl forms websocket media; do \
+	for target in stream stanza sasl forms websocket media descriptors; do \
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
 

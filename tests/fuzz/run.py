@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-TARGETS = ("stream", "stanza", "sasl", "forms", "websocket", "media")
+TARGETS = ("stream", "stanza", "sasl", "forms", "websocket", "media", "descriptors")
 CORPUS = Path(__file__).parent / "corpus"
 _LONGEST = 2048
 

@@ -38,6 +38,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
         media_account_bytes="5000",
     )
     files.environ["KITH_MEDIA_ACCOUNT_BYTES"] = "5000"
+    files.environ["KITH_DNS_SERVER"] = "127.0.0.1:9"  # which does not answer
     files.http_port = files.media_http_port
     files.start()
     messages.start()
@@ -134,3 +135,18 @@ def test_it_does_not_start_without_the_secret(tmp_path: Path) -> None:
     done = MediaRole(tmp_path / "data").kith("serve", "--role", "media", check=False, timeout=20)
     assert done.returncode == 2
     assert "media_secret" in done.stderr
+
+
+async def test_it_believes_the_permissions_to_get_files_from_other_servers(
+    pair: tuple[RunningServer, MediaRole],
+) -> None:
+    messages, files = pair
+    file = "https://files.example.org/a.jpg"
+    answer = await Uploader(messages, "ada").ask("get", f"<fetch xmlns='urn:kith:media:0' url='{file}'/>")
+    url = answer[0].get("url") or ""
+    assert url.startswith(f"http://127.0.0.1:{files.media_http_port}/p/")
+    async with aiohttp.ClientSession() as http:
+        async with http.get(url) as got:
+            assert got.status == 502  # the permission is good; nobody is there
+        async with http.get(url[:-3] + "AAA") as got:
+            assert got.status == 403

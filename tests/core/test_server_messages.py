@@ -22,7 +22,10 @@ def test_an_account_that_was_read_anew_meanwhile_gets_the_notice() -> None:
     ids: Any = SimpleNamespace(next={3: 7}.get)
     store: Any = SimpleNamespace(append=queued.append)
     accounts: Any = SimpleNamespace(get={"ada@localhost": now}.get)
-    post: Any = SimpleNamespace(hand_over=lambda account, envelope: told.append((account, envelope)))
+    post: Any = SimpleNamespace(
+        hand_over=lambda account, envelope: told.append((account, envelope)),
+        wake=lambda account, envelope: None,
+    )
     messages = ServerMessages(Domain("localhost"), ids, Randomness(Random(1)), store, accounts, post)
     messages.tell(then, "A new device")
     assert not told  # nothing is shown before it is stored

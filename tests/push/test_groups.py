@@ -74,3 +74,25 @@ async def test_what_a_group_has_shared_before_a_kill_is_pushed_after_it(tmp_path
     async with night(tmp_path, *ALL, clock=clock) as n:
         await n.passes(SOON)
         assert n.carrier.woken == ["ben/phone"]  # not ada, who has written it
+
+
+async def test_a_private_message_in_a_group_wakes_its_recipient(tmp_path: Path) -> None:
+    async with night(tmp_path, *ALL) as n:
+        there = await group(n)
+        await n.sleeper("ben/phone")
+        await n.leaves(n.there.node.accounts.sessions("ben@localhost")[0])
+        ada = await there.person("ada/laptop", receives=True)
+        service = n.there.node.get(GroupService)
+        tea = await service.groups.load(GROUP)
+        assert tea is not None
+        member = tea.members.get("ben@localhost")
+        assert member is not None
+        await there.says(
+            ada, f"<presence to='{GROUP}/ada2'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await there.says(
+            ada,
+            f"<message type='chat' id='p' to='{GROUP}/{member.nick or 'ben'}'><body>hi</body></message>",
+        )
+        await n.passes()
+        assert n.carrier.woken == ["ben/phone"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kith.core.routing.server_messages import ServerMessages
 from kith.core.sessions.resumption import Resumption
 from kith.push.carrier import Gone, Later
 from kith.push.registration import SPACE
 from kith.push.rules import ANSWER, BACKOFF, CALL_AGAIN
+from kith.wire.stanza import Stanza
 from tests.clocks import SetClock
 from tests.push.night import SOON, night
 
@@ -283,6 +285,48 @@ async def test_a_device_that_was_revoked_is_not_woken(tmp_path: Path) -> None:
         await n.write(ben, "ada")
         assert n.carrier.woken == []
         assert n.pushing.count == 0
+
+
+async def test_what_the_server_itself_writes_wakes_a_device(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        await n.sleeper("ada/phone")
+        account = await n.there.node.accounts.load("ada@localhost")
+        assert account is not None
+        n.there.node.get(ServerMessages).tell(account, "your code was asked for")
+        await n.there.settle()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_message_to_an_account_that_just_left_the_memory_wakes_its_devices(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        ben.receive(
+            Stanza.from_bytes(b"<message to='ada@localhost' type='chat'><body>hello</body></message>")
+        )
+        account = n.there.node.accounts.get("ada@localhost")
+        assert account is not None
+        n.there.node.accounts.drop(account)
+        await n.there.settle()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_service_that_wants_to_be_left_alone_is_so_although_the_device_was_here(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        n.carrier.failure = Later("too many requests", 3600.0)
+        await n.write(ben, "ada")
+        n.carrier.failure = None
+        phone = await n.person("ada/phone")
+        await n.leaves(phone)
+        await n.write(ben, "ada")
+        await n.passes(1800)
+        assert n.carrier.woken == []
+        await n.passes(1800)
+        assert n.carrier.woken == ["ada/phone"]
 
 
 # -- restarts ------------------------------------------------------------------------------------------------

@@ -169,6 +169,7 @@ async def test_a_device_replaces_and_removes_its_own_subscription_alone(
 async def test_a_device_that_was_revoked_is_not_woken(server: RunningServer, service: PushService) -> None:
     ada, phone, _ = await sleeping(server, service)
     other = await ada.register("tablet")
+    await service.push()  # the server has told the account of the new device
     await ada.done("DELETE", f"/api/devices/{phone.login['device']}", device=other)
     ben = await online(server.port, "ben")
     await write(ben, phone.login["address"])

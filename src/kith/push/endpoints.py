@@ -81,7 +81,7 @@ class Endpoints:
         if self._ca is not None:
             context.load_verify_locations(self._ca)
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self), ssl=context, limit=128, limit_per_host=16, use_dns_cache=False
+            resolver=_Resolver(self), ssl=context, limit=256, limit_per_host=48, use_dns_cache=False
         )
         return aiohttp.ClientSession(
             connector=connector,

@@ -43,14 +43,17 @@ logger = structlog.get_logger("kith")
 _EVERY = 2.0
 #: After a restart, connected devices are given so many seconds to come back before they are woken.
 _GRACE = 10.0
+#: After how many seconds it is tried again to read registrations, if the store did not answer.
+_RETRY = 5.0
 #: After a push of which it is not known whether it has left, the device is given so many seconds to come.
 _UNSURE = 60.0
 #: How many pushes may be on their way, in all and to one host.
-_ALL, _ONE_HOST = 128, 16
+_ALL, _ONE_HOST = 256, 48
 #: How often in a row a service may call pushes wrong, or refuse them, until the registration ends.
 _MISTAKES, _FAILURES = 5, 60
-#: How many accounts, and how many entries of each, are read at once after a restart.
-_PAGE = 500
+#: After a restart: how many accounts are looked at with one query, the logs of how many are read at once, and
+#: how many entries of each.
+_PAGE, _AT_ONCE = 500, 16
 _MOST_ENTRIES = 2000
 _DISPLAYED_NODE = "urn:xmpp:mds:displayed:0"
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
@@ -163,12 +166,22 @@ class Pushing(Feature):
     async def _restore(self) -> None:
         """Reads all registrations, and from the log what they have missed."""
         after = ""
-        while page := await self._store.overview((SPACE, MARKS), after, _PAGE):
-            for found in page:
-                if found.documents[SPACE]:
-                    await self._restore_account(found.id, found.jid, found.documents)
-            after = page[-1].jid
-        self.restored = True
+        while not self.restored:
+            try:
+                page = await self._store.overview((SPACE, MARKS), after, _PAGE)
+                having = [found for found in page if found.documents[SPACE]]
+                for start in range(0, len(having), _AT_ONCE):
+                    await asyncio.gather(
+                        *(
+                            self._restore_account(found.id, found.jid, found.documents)
+                            for found in having[start : start + _AT_ONCE]
+                        )
+                    )
+                self.restored = not page
+                after = page[-1].jid if page else after
+            except Exception as error:  # whoever is not read is not woken
+                self._tasks.failed("push registrations are not read yet", error)
+                await asyncio.sleep(_RETRY)
 
     async def _restore_account(self, id: int, jid: str, kept: Mapping[str, Sequence[Document]]) -> None:
         marks = {document.key: mark for document, mark in readable(kept[MARKS], decode_marks, "push mark")}

@@ -260,8 +260,8 @@ class Sleepers:
             marks.settled = max(settled, marks.settled)
             if here:
                 marks.tries = 0
-            if marks.settled >= marks.pushed:
-                marks.again = 0.0
+            if marks.settled >= marks.pushed and not marks.failures:
+                marks.again = 0.0  # after a failure, the service still wants to be left alone
             sleeper.has = {id for id in sleeper.has if id > marks.settled}
             self._keeper.changed(self, sleeper)
 

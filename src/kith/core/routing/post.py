@@ -127,9 +127,8 @@ class Post:
                     hook(envelope, account)
                 if account.waking is not None and envelope.id:
                     account.waking.received(envelope.id, envelope.stanza)
-            elif envelope.id:
-                for missed in self.unloaded:
-                    missed(envelope)
+            else:
+                self.wake(None, envelope)
         elif sender is not None:
             try:
                 self._hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
@@ -141,6 +140,18 @@ class Post:
                 hook(envelope, mine)
             if mine.waking is not None:
                 mine.waking.sent(envelope.stanza, to)
+
+    def wake(self, account: Account | None, envelope: Envelope) -> None:
+        """A message was committed, and sent to the account's sessions in another way than by `deliver`.
+
+        ``account``: the recipient, or None if it is not in memory.
+        """
+        if account is not None:
+            if account.waking is not None:
+                account.waking.received(envelope.id, envelope.stanza)
+        elif envelope.id:
+            for missed in self.unloaded:
+                missed(envelope)
 
     def sent(self, envelope: Envelope) -> None:
         """Tells the features of the sender's half: the recipient's owner delivers it."""

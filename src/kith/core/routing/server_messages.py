@@ -69,8 +69,10 @@ class ServerMessages:
                 done(0)
                 return
             there = self._accounts.get(account.jid)  # it may have been loaded again in the meantime
-            if existing is None and there is not None:
-                self._post.hand_over(there, envelope)
+            if existing is None:
+                if there is not None:
+                    self._post.hand_over(there, envelope)
+                self._post.wake(there, envelope)
             done(existing or entry)
 
         owners = [(account.id, self._domain.name, INCOMING)]

@@ -218,7 +218,10 @@ def _pin(value: object) -> Pin | None:
 def _change_json(change: Change) -> dict[str, Any]:
     return {
         "by": change.by,
-        "members": [[one.jid, one.was.value, one.now.value, one.invited, one.nick] for one in change.members],
+        "members": [
+            [one.jid, one.was.value, one.now.value, one.invited, one.nick, one.moved]
+            for one in change.members
+        ],
         "name": change.name,
         "description": change.description,
         "settings": change.settings,
@@ -229,7 +232,7 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 def _change(found: dict[str, Any]) -> Change:
     members = [
-        MemberChange(jid, Affiliation(was), Affiliation(now), invited, nick)
-        for jid, was, now, invited, nick in found["members"]
+        MemberChange(jid, Affiliation(was), Affiliation(now), invited, nick, *moved)
+        for jid, was, now, invited, nick, *moved in found["members"]
     ]
     return Change(**found | {"members": tuple(members)})

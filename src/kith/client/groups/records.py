@@ -264,6 +264,11 @@ class GroupRecords:
             self._cached.pop(jid, None)
             self._db.sql.execute("DELETE FROM group_members WHERE chat = ? AND jid = ?", (jid, one.jid))
             return
+        if one.moved:
+            self._db.sql.execute(
+                "UPDATE OR REPLACE group_members SET jid = ? WHERE chat = ? AND jid = ?",
+                (one.jid, jid, one.moved),
+            )
         row = self._db.sql.execute(
             f"SELECT {_MEMBER_COLUMNS}, joined FROM group_members WHERE chat = ? AND jid = ?", (jid, one.jid)
         ).fetchone()

@@ -123,13 +123,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class MemberChange:
-    """How one member changed. ``was`` and ``now`` are the same if they have another nickname."""
+    """How one member changed. ``was`` and ``now`` are the same if they have another nickname.
+
+    ``moved``: the address that they had before, if they have another one now, and keep their place.
+    """
 
     jid: str
     was: Affiliation
     now: Affiliation
     invited: bool = False
     nick: str = ""
+    moved: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ def change(element: Element) -> tuple[int, Change]:
     for child in element.iterfind(tag("member")):
         was, now = affiliation(child.get("was")), affiliation(child.get("affiliation"))
         nick = one_line(child.get("nick", ""), NICKNAME)
-        members.append(MemberChange(child.get("jid", ""), was, now, child.get("invited") == "true", nick))
+        invited, moved = child.get("invited") == "true", child.get("moved", "")
+        members.append(MemberChange(child.get("jid", ""), was, now, invited, nick, moved))
     name, description = element.findtext(tag("name")), element.findtext(tag("description"))
     if element.find(tag("name")) is not None:
         name = one_line(name or "", _LONGEST_NAME)

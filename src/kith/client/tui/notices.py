@@ -54,6 +54,8 @@ def _sentence(one: MemberChange, by: str, name: str) -> str:
     """A sentence with places for the names, and for the verb that fits them."""
     name = name.replace("{", "").replace("}", "")
     themselves = one.jid == by
+    if one.moved:
+        return "{0} {1} a new address; it was " + one_line(one.moved).replace("{", "").replace("}", "")
     if one.now is Affiliation.OUTCAST:
         return name + " banned {0}"
     if one.was.belongs and not one.now.belongs:

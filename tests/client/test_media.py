@@ -28,6 +28,7 @@ from kith.client import (
 )
 from kith.client.encryption import Encryption
 from kith.client.media import cards
+from kith.client.media.uploading import PART
 from kith.client.testing import FakeServer
 from kith.client.testing.uploads import Uploads
 from tests.client.conftest import event, receive, until
@@ -155,7 +156,7 @@ async def test_an_interrupted_upload_goes_on_where_it_was_also_after_a_restart_a
     assert (media(got).name, text.body) == ("book.pdf", "2")
     assert len(pair.uploads.blobs) == 1
     parts = [method for method, _ in pair.uploads.requests if method == "PATCH"]
-    assert len(parts) == -(-(blob.size - had) // (4 * MEGABYTE))
+    assert len(parts) == -(-(blob.size - had) // PART)
     saved = await media(got).save(tmp_path / "again.pdf")
     assert digest(saved) == hashlib.sha256(content).digest()
     await until(lambda: ada.queued() == 0)

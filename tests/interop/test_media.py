@@ -294,3 +294,27 @@ async def test_gajim_shows_encrypted_pictures(public: Public, tmp_path: Path, au
         await shows_picture(window.screen, "gajim")
         await window.say("A reply")
         assert (await received(client)).body == "A reply"
+
+
+async def test_gajim_sends_encrypted_pictures(public: Public, tmp_path: Path, authority: Authority) -> None:
+    account, ben = public.add_user("gajim"), public.add_user("ben")
+    await make_contacts(public, account, ben)
+    overlay = world(tmp_path / "world", public.domain, public.address, authority.file)
+    (tmp_path / "shots").mkdir()
+    async with (
+        sdk(public, ben, tmp_path, pin=pin_of(public)) as client,
+        gajim(tmp_path / "shots", overlay) as window,
+    ):
+        await window.set_up_trusting(account)
+        await window.open(ben)
+        await window.encrypt()
+        window.screen.lend(picture(tmp_path))
+        await window.screen.click("push button", "^Send File .max")
+        await window.screen.click("push button", "^Add Files")
+        await window.screen.click("table cell", "^garden.jpg$", mouse="b1c")
+        await window.screen.click("push button", "^Open$")
+        await window.screen.gone("push button", "^Open$")
+        await window.screen.click("push button", "^Send Files")
+        got = await received(client)
+        assert (got.encrypted, media(got).kind) == (True, MediaKind.PICTURE)
+        assert is_picture(await media(got).save(tmp_path / "from-gajim.jpg"))

@@ -27,7 +27,7 @@ from kith.client.message import Message
 
 _log = logging.getLogger(__name__)
 #: Bytes of a part of a resumable upload.
-PART: Final = 4 * 1024 * 1024
+PART: Final = 1024 * 1024
 _PORTION: Final = 256 * 1024
 _AT_ONCE = 3
 _LONGEST_PAUSE = 60.0

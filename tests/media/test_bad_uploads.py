@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -232,6 +233,19 @@ async def test_on_a_full_disk_uploads_fail_clearly_and_messages_go_on(
         client.abort()
         assert not [path for path in (small_disk / "spool").iterdir() if path.stat().st_size]
         assert "no room for media" in media.log.read_text()
+        with contextlib.suppress(OSError), (small_disk / "others").open("wb", 0) as file:
+            while True:  # not even for what the database has to write
+                file.write(b"x" * 4096)
+        answers = [await ada.ask("get", asked.replace("3000000", "1")) for _ in range(3)]
+        for answer in answers:
+            if answer.get("type") == "error":
+                assert "resource-constraint" in answer[-1][0].tag
+        async with aiohttp.ClientSession() as http:
+            async with http.put(second.put, data=os.urandom(2_000_000), headers=second.headers) as answer:
+                assert answer.status in (410, 507)
+            async with http.get(kept.get) as answer:
+                assert len(await answer.read()) == 1_000_000
+        assert "Traceback" not in media.log.read_text()
 
 
 async def test_slow_senders_hold_up_nobody(media: RunningServer, ada: Uploader) -> None:

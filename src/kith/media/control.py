@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from kith.base.clock import Clock
-from kith.media.requests import Media, Reply, Request
+from kith.media.requests import Media, MediaUnreachable, Reply, Request
 from kith.media.signing import NONCE, SIGNATURE, TIME, Gatekeeper, Unsigned, sign_answer
 
 logger = structlog.get_logger("kith.media")
@@ -56,6 +56,10 @@ class Control:
         except msgspec.DecodeError as error:
             logger.error("a message server asks what this version does not know", error=str(error))
             raise web.HTTPBadRequest(text="not a request of this version\n") from None
-        reply: Reply = await self._media.ask(wanted)
+        try:
+            reply: Reply = await self._media.ask(wanted)
+        except MediaUnreachable as error:
+            logger.error("the media server can't answer", error=str(error))
+            raise web.HTTPServiceUnavailable(text="the media server can't answer\n") from None
         answer = _encode(reply)
         return web.Response(body=answer, headers={SIGNATURE: sign_answer(self._key, nonce, answer)})

@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import local
 from typing import TypeVar
 
+from kith.ports.blobs import BlobError, BlobFull
+
 _T = TypeVar("_T")
 #: How long to wait for another process, such as `kith media expire`, in seconds.
 _BUSY = 10.0
@@ -124,10 +126,18 @@ class Database:
             )
         return connection
 
+    async def _run(self, thread: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+        """Does something on a thread. Raises BlobError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, work)
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            raise (BlobFull if full else BlobError)(f"the media database: {error}") from error
+
     async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Does something in a transaction, and returns when it is on the disk.
 
-        Nothing is changed if it raises. Raises sqlite3.Error.
+        Nothing is changed if it raises. Raises BlobError.
         """
 
         def do() -> _T:
@@ -143,10 +153,10 @@ class Database:
                 raise
             return result
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, do)
+        return await self._run(self._writer, do)
 
     async def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Reads something. It sees everything that `write` has returned from. Raises sqlite3.Error."""
+        """Reads something. It sees everything that `write` has returned from. Raises BlobError."""
         connection = self._reading
         assert connection is not None
-        return await asyncio.get_running_loop().run_in_executor(self._reader, work, connection)
+        return await self._run(self._reader, lambda: work(connection))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,7 +30,9 @@ _T = TypeVar("_T")
 
 
 class Depot:
-    """``uploading``: the blobs that something is being uploaded of at the moment, or that are removed."""
+    """``uploading``: the blobs that something is being uploaded of at the moment, with the time of the loop
+    when something came of them last.
+    """
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.config = config
@@ -37,7 +40,7 @@ class Depot:
         self.disk = ThreadPoolExecutor(_THREADS, "kith-media-disk")
         self.database = Database(config.media_folder / "media.sqlite")
         self.blobs = make_blobs(config, self.disk, clock)
-        self.uploading: set[str] = set()
+        self.uploading: dict[str, float] = {}
         self._spool = config.media_folder / "spool"
 
     async def start(self, recover: bool = True) -> None:
@@ -104,6 +107,8 @@ class Depot:
             return await asyncio.get_running_loop().run_in_executor(self.disk, work)
         except OSError as error:
             raise as_blob_error(error) from error
+        except sqlite3.Error as error:
+            raise BlobError(f"the media database: {error}") from error
 
     async def _recover(self) -> None:
         """Finishes uploads that were complete, and removes spool files that belong to nothing.

@@ -73,7 +73,7 @@ class Visitors:
         """Closes connections that make no progress."""
         now = asyncio.get_running_loop().time()
         for connection in list(self._all):
-            if connection.progress(now) < now - IDLE:
+            if connection.progress(now) < now - IDLE and not connection.working:
                 connection.abort()
 
     async def close(self) -> None:
@@ -120,7 +120,7 @@ class MediaConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_buffer", "_drained", "_handler", "_house", "_limit_key", "_reading", "_secure", "_task"),
-        *("_transport", "_waiting", "_writing", "moved"),
+        *("_transport", "_waiting", "_writing", "moved", "working"),
     )
 
     def __init__(self, house: House, limit_key: str | None = None) -> None:
@@ -137,6 +137,7 @@ class MediaConnection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._waiting = 0  # bytes that the client had not read when we looked last
         self.moved = house.loop.time()
+        self.working = False  # an upload is being received or stored
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's have the methods, but not the class

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import aiohttp
 from aiohttp import web
@@ -15,9 +17,9 @@ from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
 from kith.media.proxy import Proxy
 from kith.media.stores import SOURCE
-from kith.media.tus import Tus, bearer
+from kith.media.tus import Tus, aborting, bearer
 from kith.media.uploads import Interrupted, UploadError, Uploads
-from kith.ports.blobs import BlobError, is_blob_id
+from kith.ports.blobs import BlobError, BlobFull, is_blob_id
 
 #: How long a client may send nothing within a request, in seconds.
 IDLE = 60.0
@@ -40,6 +42,13 @@ _EXPOSED = (
 )
 _logger = logging.getLogger("kith.media.http")
 _logger.addFilter(lambda record: not record.exc_info or record.levelno > logging.ERROR)
+
+
+@runtime_checkable
+class Working(Protocol):
+    """A connection that knows whether a request is being handled that sends or stores a file."""
+
+    working: bool
 
 
 class MediaWeb:
@@ -91,11 +100,14 @@ class MediaWeb:
             elif request.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise UploadError(415, "files are taken as they are, without a Content-Encoding")
             else:
-                response = await handler(request)
+                with _at_work(request):
+                    response = await handler(request)
         except UploadError as error:
             response = _refusal(error)
         except web.HTTPException as error:
             response = web.Response(status=error.status, text=f"{error.reason}\n", headers=error.headers)
+        except BlobFull:
+            response = web.Response(status=507, text="the server has no room at the moment\n")
         except BlobError as error:
             _logger.warning("the blob store does not answer: %s", error)
             response = web.Response(status=503, text="try again later\n", headers=_wait(30))
@@ -140,7 +152,7 @@ class MediaWeb:
         if request.content_length != upload.size:
             raise UploadError(413, f"the slot is for {upload.size} bytes")
         try:
-            with self._uploads.alone(blob):
+            async with self._uploads.alone(blob, aborting(request)):
                 upload = await self._uploads.find(blob, proof)
                 if upload.completed is not None:
                     raise UploadError(409, "this file was uploaded before")
@@ -194,6 +206,20 @@ class MediaWeb:
             return response
         await response.write_eof()
         return response
+
+
+@contextmanager
+def _at_work(request: web.Request) -> Iterator[None]:
+    """Lets the connection of an upload live while it is stored. How long it may be silent, `body` says."""
+    front = request.transport.get_protocol() if request.transport is not None else None
+    if request.method in ("GET", "HEAD") or not isinstance(front, Working):
+        yield
+        return
+    front.working = True
+    try:
+        yield
+    finally:
+        front.working = False
 
 
 async def body(request: web.Request) -> AsyncIterator[bytes]:

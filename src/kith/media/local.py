@@ -14,6 +14,7 @@ from kith.media.requests import (
     GetOwners,
     GetUsage,
     MakeClaims,
+    MediaUnreachable,
     Owners,
     Refusal,
     Release,
@@ -24,7 +25,7 @@ from kith.media.requests import (
     Usage,
 )
 from kith.media.slots import VALID
-from kith.ports.blobs import BlobError
+from kith.ports.blobs import BlobError, BlobFull
 
 #: How long a reserved upload is kept until it begins: a slot is valid so long, and clocks differ.
 _KEPT = VALID + 300
@@ -46,6 +47,14 @@ class LocalMedia:
         await self.depot.stop()
 
     async def ask(self, request: Request) -> Reply:
+        try:
+            return await self._answer(request)
+        except BlobFull:
+            return Refusal("full", wait=600)
+        except BlobError as error:
+            raise MediaUnreachable(str(error)) from error
+
+    async def _answer(self, request: Request) -> Reply:
         match request:
             case Reserve():
                 return await self._reserve(request)

@@ -42,7 +42,7 @@ class RemoteMedia:
         """Asks, and once more if the connection fails: requests may arrive twice."""
         try:
             return await self._ask(request)
-        except aiohttp.ClientConnectionError:
+        except aiohttp.ClientError:
             pass
         try:
             return await self._ask(request)

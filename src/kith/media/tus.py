@@ -53,9 +53,11 @@ class Tus:
         }
 
     async def _head(self, request: web.Request) -> web.Response:
+        await self._uploads.interrupt(request.match_info["blob"])  # what came of it counts
         upload, _ = await self._find(request)
         if upload.completed is None and upload.offset == upload.size:
-            with self._uploads.alone(upload.id):  # there is nothing to send, or storing it has failed before
+            # there is nothing to send, or storing it has failed before
+            async with self._uploads.alone(upload.id, aborting(request)):
                 upload, _ = await self._find(request)
                 if upload.completed is None:
                     upload = await self._uploads.finish(upload)
@@ -78,7 +80,7 @@ class Tus:
         offset = _number(request, "Upload-Offset")
         checksum = _checksum(request)
         upload, token = await self._find(request)
-        with self._uploads.alone(upload.id):
+        async with self._uploads.alone(upload.id, aborting(request)):
             upload, token = await self._find(request)  # it may have gone on since
             if offset != upload.offset:
                 raise UploadError(409, f"the upload is at {upload.offset}")
@@ -95,7 +97,7 @@ class Tus:
 
     async def _delete(self, request: web.Request) -> web.Response:
         upload, _ = await self._find(request)
-        with self._uploads.alone(upload.id):
+        async with self._uploads.alone(upload.id, aborting(request)):
             upload, _ = await self._find(request)
             if upload.completed is not None:
                 raise UploadError(409, "the upload is complete; release the claim to it")
@@ -139,6 +141,12 @@ def _checksum(request: web.Request) -> tuple[Digest, bytes] | None:
         return _ALGORITHMS[name](), b64decode(encoded, validate=True)
     except ValueError:
         raise UploadError(400, "the checksum is not base64") from None
+
+
+def aborting(request: web.Request) -> Callable[[], None]:
+    """What ends the connection of a request."""
+    transport = request.transport
+    return transport.abort if transport is not None else lambda: None
 
 
 def bearer(request: web.Request) -> str:

@@ -6,13 +6,15 @@ the database, so after a crash the file is cut to what the client knows of.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import math
 import os
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
@@ -27,6 +29,13 @@ from kith.ports.blobs import BlobError, BlobFull
 logger = structlog.get_logger("kith.media")
 #: How many bytes may be lost of one long part if the server is killed.
 _SYNC_EVERY = 32 * 1024 * 1024
+#: Seconds without a byte after which a request gives way to another one for the same blob, and how long that
+#: waits for it.
+_STALLED, _PATIENCE = 2.0, 5.0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Digest(Protocol):
@@ -56,6 +65,7 @@ class Uploads:
     def __init__(self, depot: Depot, key: bytes) -> None:
         self._depot = depot
         self._key = key
+        self._aborts: dict[str, Callable[[], None]] = {}
 
     async def find(self, blob: str, token: str) -> Blob:
         """The upload, or the complete blob, that a token is for. Raises UploadError."""
@@ -94,17 +104,34 @@ class Uploads:
         records.reserve(db, blob, slot.until, lasting=False)
         return blob
 
-    @contextmanager
-    def alone(self, blob: str) -> Iterator[None]:
-        """Keeps others from uploading the same blob. Raises UploadError (423)."""
+    @asynccontextmanager
+    async def alone(self, blob: str, abort: Callable[[], None]) -> AsyncIterator[None]:
+        """Keeps others from uploading the same blob. Raises UploadError (423).
+
+        ``abort``: ends the connection, if nothing comes over it and another request for the blob does: a
+        client that has lost its line (in a tunnel) has another one long before the server knows.
+        """
+        await self.interrupt(blob)
         uploading = self._depot.uploading
         if blob in uploading:
             raise UploadError(423, "another request is uploading this file")
-        uploading.add(blob)
+        uploading[blob] = _now()
+        self._aborts[blob] = abort
         try:
             yield
         finally:
-            uploading.discard(blob)
+            uploading.pop(blob, None)
+            self._aborts.pop(blob, None)
+
+    async def interrupt(self, blob: str) -> None:
+        """Ends a request of which nothing comes any more. What came of it is kept."""
+        last = self._depot.uploading.get(blob)
+        if last is None or _now() - last < _STALLED:
+            return
+        self._aborts[blob]()
+        deadline = _now() + _PATIENCE
+        while blob in self._depot.uploading and _now() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     async def begin_again(self, upload: Blob) -> Blob:
         """Forgets what has come of an upload."""
@@ -190,6 +217,7 @@ class Writing:
         if interrupted is not None:
             raise interrupted
         if done.offset == done.size:
+            self._moved(math.inf)  # storing it may take long, and is not to be interrupted
             return await depot.complete(done)
         return done
 
@@ -212,12 +240,15 @@ class Writing:
         depot, unsynced = self._depot, 0
         try:
             async for piece in pieces:
+                self._moved(_now())
                 await depot.on_disk(partial(self._write, descriptor, piece))
                 unsynced += len(piece)
                 if unsynced >= _SYNC_EVERY and self._checksum is None:
                     await depot.on_disk(lambda: os.fdatasync(descriptor))
                     self._upload = await self._save()
                     unsynced = 0
+                    if self._upload.size - self._offset > await depot.free():
+                        raise BlobFull("less is free than media_free_bytes")
         except Interrupted as error:
             if self._checksum is not None:
                 raise
@@ -227,6 +258,11 @@ class Writing:
         ):
             raise UploadError(460, "the checksum is another one: nothing was kept")
         return None
+
+    def _moved(self, time: float) -> None:
+        """Notes when something came last."""
+        if self._upload.id in self._depot.uploading:
+            self._depot.uploading[self._upload.id] = time
 
     def _write(self, descriptor: int, piece: bytes) -> None:
         """Writes a piece. Called on a thread."""

@@ -101,6 +101,31 @@ async def test_a_host_that_the_certificate_is_for_is_this_server(tmp_path: Path)
         }
 
 
+async def media_link(server: RunningServer, secure: bool = False, **headers: str) -> tuple[str, str]:
+    """The media server's origin for a page, and the canonical one."""
+    port, scheme = (server.https_port, "https") if secure else (server.http_port, "http")
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{scheme}://127.0.0.1:{port}/.well-known/host-meta.json"
+    async with aiohttp.ClientSession(headers=sent) as http, http.get(url, ssl=False) as answer:
+        (link,) = [link for link in (await answer.json())["links"] if link["rel"] == "urn:kith:media:0"]
+    return link["href"], link["properties"]["urn:kith:media:0#canonical"]
+
+
+async def test_a_page_finds_the_media_server_at_the_host_that_it_came_from(tmp_path: Path) -> None:
+    with running(tmp_path / "data", allow_plaintext="off") as server:
+        plain, tls = server.media_http_port, server.media_https_port
+        canonical = f"https://localhost:{tls}"
+        assert await media_link(server, secure=True) == (f"https://127.0.0.1:{tls}", canonical)
+        assert await media_link(server) == (f"http://127.0.0.1:{plain}", canonical)  # this machine
+        assert await media_link(server, Host="localhost:80") == (f"http://localhost:{plain}", canonical)
+        assert await media_link(server, secure=True, Host="[::1]:80") == (f"https://[::1]:{tls}", canonical)
+        for more in ({}, {"secure": True}, {"X_Forwarded_Proto": "https"}):
+            assert await media_link(server, Host="evil.example", **more) == (canonical, canonical)  # type: ignore[arg-type]
+        assert await media_link(server, X_Forwarded_Proto="https") == (canonical, canonical)
+        proxied = await media_link(server, Host="127.0.0.1", X_Forwarded_For="192.0.2.7")
+        assert proxied == (f"https://127.0.0.1:{tls}", canonical)
+
+
 async def test_where_logins_in_plain_text_are_allowed_a_test_page_needs_no_certificate(
     tmp_path: Path,
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.conftest import RunningServer
@@ -198,6 +199,26 @@ def held(media: RunningServer) -> list[str]:
         with contextlib.suppress(OSError):
             found.append(os.readlink(descriptor))
     return [name for name in found if "/blobs/" in name]
+
+
+async def test_who_asks_and_does_not_read_takes_no_memory(media: RunningServer, ada: Uploader) -> None:
+    where = path(await ada.put(os.urandom(60_000)))
+    ask = f"GET {where} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 2000  # 120 MB to be answered
+    process = psutil.Process(media.pid)
+    writers = []
+    before = process.memory_info().rss
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", media.media_http_port, limit=1024)
+        writer.write(ask)
+        writers.append(writer)
+    async with aiohttp.ClientSession() as http:
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            async with http.get(f"http://127.0.0.1:{media.media_http_port}{where}") as answer:
+                assert len(await answer.read()) == 60_000
+    assert process.memory_info().rss - before < 20_000_000
+    for writer in writers:
+        writer.transport.abort()
 
 
 async def test_unknown_paths_say_nothing(media: RunningServer, way: aiohttp.ClientSession) -> None:

@@ -222,7 +222,8 @@ class MediaConnection(asyncio.Protocol):
             self._close()
 
     async def _answer(self, blob: str, head: bool, values: dict[str, str]) -> None:
-        """Answers with a blob that has to be looked for."""
+        """Answers with a blob that has to be looked for, when the client has read what it has asked for."""
+        await self._drain()
         opened = await self._house.shelf.open(blob)
         if opened is None:
             self._write(self._head(Download(404, {**SAFE, "Content-Length": "0"})))

@@ -237,6 +237,8 @@ async def test_bad_requests_get_clear_errors(server: RunningServer) -> None:
         ("<enable xmlns='urn:xmpp:push:0' jid='@' node='x'/>", "bad-request"),
         ("<enable xmlns='urn:xmpp:push:0' jid='kim@localhost' node='x'/>", "not-allowed"),
         ("<enable xmlns='urn:xmpp:push:0' jid='elsewhere.example' node='x'/>", "not-allowed"),
+        ("<enable xmlns='urn:xmpp:push:0' jid='pubsub.localhost' node='x'/>", "not-allowed"),
+        ("<enable xmlns='urn:xmpp:push:0' jid='tea@groups.localhost' node='x'/>", "not-allowed"),
         (f"<enable xmlns='urn:xmpp:push:0' jid='{SERVICE}' node='{'x' * 5000}'/>", "policy-violation"),
         (
             f"<enable xmlns='urn:xmpp:push:0' jid='{SERVICE}' node='x'>"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 import pytest
 
 from kith.push.rules import (
@@ -14,6 +12,7 @@ from kith.push.rules import (
     CALL_AGAIN,
     READ,
     RECONNECT,
+    VISIT,
     Line,
     Place,
     Urgency,
@@ -81,7 +80,7 @@ def test_messages_with_content_and_calls_deserve_waking_and_nothing_else(
 
 
 CAME = 1000.0
-HAS, AWAY, OTHERWISE = Place(Line.HAS), Place(Line.AWAY), Place(Line.OTHERWISE)
+HAS, AWAY, OTHERWISE = Place(Line.HAS), Place(Line.AWAY), Place(Line.OTHERWISE, CAME - 1)
 LOST, LONG_LOST = Place(Line.LOST, CAME - 1), Place(Line.LOST, CAME - 600)
 SILENT, RESTING = Place(Line.SILENT, CAME - 60), Place(Line.SILENT, CAME - 60, inactive=True)
 BACK = Place(Line.SILENT, CAME + 10)
@@ -101,7 +100,8 @@ TIMES = {
     "it has just lost its connection": (LOST, False, False, CAME - 1 + RECONNECT),
     "it has just lost its connection, somebody calls": (LOST, True, False, CAME),
     "it has lost its connection long ago": (LONG_LOST, False, False, CAME),
-    "it reads its log": (OTHERWISE, False, False, inf),
+    "it reads its log": (OTHERWISE, False, False, CAME - 1 + VISIT),
+    "it has read its log and vanished": (Place(Line.OTHERWISE, CAME - 600), False, False, CAME),
 }
 
 

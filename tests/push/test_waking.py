@@ -8,7 +8,7 @@ from kith.core.routing.server_messages import ServerMessages
 from kith.core.sessions.resumption import Resumption
 from kith.push.carrier import Gone, Later
 from kith.push.registration import SPACE
-from kith.push.rules import ANSWER, BACKOFF, CALL_AGAIN
+from kith.push.rules import ANSWER, BACKOFF, CALL_AGAIN, VISIT
 from kith.wire.stanza import Stanza
 from tests.clocks import SetClock
 from tests.push.night import SOON, night
@@ -249,6 +249,36 @@ async def test_a_device_that_reads_its_log_and_leaves_is_woken_for_what_came_in_
         assert n.carrier.woken == []  # it is still here
         await n.leaves(phone)
         assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_visitor_that_vanishes_without_a_farewell_is_woken_again(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        phone = await n.there.session("ada/phone", presence=False)
+        await n.there.says(phone, "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+        n.carrier.pushes.clear()
+        await n.write(ben, "ada")
+        await n.passes(VISIT + 1)  # the system has frozen it; its connection still looks alive
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_whoever_gets_the_address_of_a_removed_account_does_not_get_its_devices(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        account = n.there.node.accounts.get("ada@localhost")
+        assert account is not None
+        n.there.node.accounts.drop(account)
+        assert await n.there.node.store.delete_account("ada@localhost")
+        await n.there.node.store.create_accounts([("ada@localhost", {})])
+        await n.write(ben, "ada")
+        await n.passes()
+        assert n.carrier.woken == []
+        assert n.pushing.registered("ada@localhost") == []
 
 
 async def test_a_registration_that_the_service_does_not_know_any_more_ends(tmp_path: Path) -> None:

@@ -116,12 +116,13 @@ class AppServers(Feature):
         return ()
 
     def _is_allowed(self, service: JID) -> bool:
-        allowed = self._config.push_services
+        """Whether the server may publish there. Its own services would obey its domain."""
+        allowed, domain = self._config.push_services, service.domain
         if self._domain.holds(service):
             return False
-        if self._hosts.here(service.domain) is not None:
-            return True
-        return self._hosts.remote is not None and (not allowed or service.domain in allowed)
+        if self._hosts.here(domain) is not None:
+            return domain in self._config.components or domain in allowed
+        return self._hosts.remote is not None and (not allowed or domain in allowed)
 
     # -- pushes (XEP-0357 §7) ------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class Pushing(Feature):
 
         Raises StanzaError if the account has too many.
         """
-        sleepers = self._sleepers.get(account.jid)
+        sleepers = self._of(account.jid, account.id)
         if sleepers is None:
             sleepers = self._sleepers[account.jid] = Sleepers(self, account.id, account.jid)
         known = sleepers.devices.get(registration.id)
@@ -122,6 +122,14 @@ class Pushing(Feature):
         account.waking = sleepers
         self._store.put_soon(account.id, MARKS, registration.id, encode(sleeper.marks))
         await self._store.put(account.id, SPACE, registration.id, encode(registration))
+
+    def _of(self, bare: str, id: int) -> Sleepers | None:
+        """The devices of an account. Those of a removed one whose address it has are dropped."""
+        sleepers = self._sleepers.get(bare)
+        if sleepers is not None and sleepers.account != id:
+            self._drop(bare)
+            return None
+        return sleepers
 
     def registered(self, bare: str) -> list[Registration]:
         """The registrations of an account."""
@@ -185,8 +193,7 @@ class Pushing(Feature):
 
     async def _restore_account(self, id: int, jid: str, kept: Mapping[str, Sequence[Document]]) -> None:
         marks = {document.key: mark for document, mark in readable(kept[MARKS], decode_marks, "push mark")}
-        known = self._sleepers.get(jid)
-        sleepers = known or Sleepers(self, id, jid)
+        sleepers = self._of(jid, id) or Sleepers(self, id, jid)
         for document, registration in readable(kept[SPACE], decode, "push registration"):
             if document.key not in sleepers.devices:
                 sleepers.devices[document.key] = Sleeper(registration, marks.get(document.key, Marks()))
@@ -316,7 +323,7 @@ class Pushing(Feature):
     # -- what happens ----------------------------------------------------------------------------------
 
     async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
-        account.waking = self._sleepers.get(account.jid)
+        account.waking = self._of(account.jid, account.id)
 
     async def account_moved(self, account: Account, left: Account) -> None:
         sleepers = self._sleepers.pop(left.jid, None)
@@ -376,10 +383,11 @@ class Pushing(Feature):
         author = posting.sender.bare if posting.sender is not None else ""
         ref = to_text(posting.id)
         for jid in self._sleepers.keys() & posting.recipients.keys():
-            if jid != author:
-                self._sleepers[jid].missed(posting.id, posting.group.jid, ref, worth)
-            else:
-                self._sleepers[jid].sent(stanza, posting.group.address)
+            sleepers = self._of(jid, posting.recipients[jid])
+            if sleepers is not None and jid != author:
+                sleepers.missed(posting.id, posting.group.jid, ref, worth)
+            elif sleepers is not None:
+                sleepers.sent(stanza, posting.group.address)
 
     def _read_in_group(self, bare: str, group: str, id: int) -> None:
         if (sleepers := self._sleepers.get(bare)) is not None:

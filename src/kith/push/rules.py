@@ -6,7 +6,6 @@ Nothing here does I/O or asks a clock. Times are seconds since 1970.
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from math import inf
 from typing import NamedTuple
 
 from kith.wire import ns
@@ -19,6 +18,8 @@ READ = 8.0
 ANSWER, ANSWER_INACTIVE, ANSWER_CALL = 15.0, 6.0, 3.0
 #: A device that has just lost its connection is given so long to come back by itself.
 RECONNECT = 3.0
+#: A device that is connected without presence is given so long from then on to read its log and leave.
+VISIT = 30.0
 #: After how many seconds a device that does not come is woken again, if there is something new for it: after
 #: the first time, the second time, and so on; the last one repeats.
 BACKOFF = (60.0, 300.0, 1800.0, 7200.0, 21600.0)
@@ -98,8 +99,8 @@ class Line(Enum):
 class Place(NamedTuple):
     """Where a device is, as far as one message is concerned.
 
-    ``since``: when it was connected (SILENT), or lost its connection (LOST). ``inactive``: it says that
-    nobody is looking at it (XEP-0352).
+    ``since``: when it was connected (SILENT, OTHERWISE), or lost its connection (LOST). ``inactive``: it
+    says that nobody is looking at it (XEP-0352).
     """
 
     line: Line
@@ -111,16 +112,16 @@ def wake_at(came: float, call: bool, place: Place, others: bool) -> float | None
     """When a device has to be woken for a message, unless something happens until then.
 
     ``came``: when the message came. ``others``: somebody may be reading it on another device. Returns None
-    if the device has the message, and infinity as long as it is connected for something else.
+    if the device has the message.
 
     That a client is inactive neither wakes its device nor keeps it asleep: a message is sent to it at once,
     and an app that runs in the background shows it. Only the acknowledgement tells whether it runs.
     """
     if place.line is Line.HAS:
         return None
-    if place.line is Line.OTHERWISE:
-        return inf
     at = came
+    if place.line is Line.OTHERWISE:  # systems end apps without a farewell of their connections
+        at = max(at, place.since + VISIT)
     if place.line is Line.SILENT:
         patience = ANSWER_CALL if call else ANSWER_INACTIVE if place.inactive else ANSWER
         at = max(at, place.since) + patience

@@ -276,11 +276,11 @@ class Sleepers:
         if session.sink is None:
             return Place(Line.LOST, self._keeper.lost_since(session))
         if position is None and opened < message.id:
-            return _OTHERWISE
+            return Place(Line.OTHERWISE, since)
         return Place(Line.SILENT, since, session.quiet is not None)
 
 
-_HAS, _OTHERWISE, _AWAY = Place(Line.HAS), Place(Line.OTHERWISE), Place(Line.AWAY)
+_HAS, _AWAY = Place(Line.HAS), Place(Line.AWAY)
 _ORDER = {Line.HAS: 4, Line.OTHERWISE: 3, Line.SILENT: 2, Line.LOST: 1, Line.AWAY: 0}
 
 

@@ -228,6 +228,7 @@ def test_settings_in_the_data_folder_come_along_and_others_are_named(tmp_path: P
     done = server.kith("backup", str(tmp_path / "file.tar"))
     for path in outside:
         assert f"Not in it: {path}" in done.stdout
+    assert "Not in it: the files that people have sent" in done.stdout
     restored = RunningServer(tmp_path / "new")
     restored.kith("restore", str(tmp_path / "file.tar"))
     assert (restored.data_dir / "kith.toml").read_text() == 'registration = "invite"\n'

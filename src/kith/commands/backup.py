@@ -100,6 +100,8 @@ def backup(config: Config, target: Path, settings: Path | None, wishes: Wishes) 
         path = getattr(config, name)
         if path is not None and not _inside(config, path):
             say(f"Not in it: {path}, which is outside the data folder.")
+    if config.has_media and config.media_folder.is_dir():
+        say(f"Not in it: the files that people have sent, in {config.media_folder}. Copy that folder, too.")
 
 
 def _prefix(config: Config) -> str:

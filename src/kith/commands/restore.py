@@ -54,6 +54,8 @@ def restore(config: Config, source: Path, identity: Path | None = None) -> None:
         raise
     give_to_owner(data)
     say(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
+    if config.has_media and not config.media_folder.exists():
+        say(f"Files that people have sent are not in a backup: put yours into {config.media_folder}")
     say("Start the server with: kith serve")
 
 

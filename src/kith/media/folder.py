@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from kith.ports.blobs import BlobError, BlobFull, Serving, is_blob_id
 
-_PIECE = 1024 * 1024
+#: The size of the pieces of `FolderBlobs.read`: what each slow reader holds in memory.
+_PIECE = 64 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _T = TypeVar("_T")
 

@@ -36,19 +36,102 @@ async def shot(person: Someone, name: str) -> None:
         await person.picture(Path(SHOTS) / f"{name}.png")
 
 
-async def test_pictures_go_from_one_to_the_other(people: People, tmp_path: Path) -> None:
+async def test_pictures_documents_and_places_go_from_one_to_the_other(people: People, tmp_path: Path) -> None:
     ada, ben = await people.two()
-    files = [
-        photo(tmp_path, f"p{at}.jpg", colour=colour)
-        for at, colour in enumerate(["#3377aa", "#aa5533", "#554488"])
-    ]
+    colours = ["#3377aa", "#aa5533", "#554488", "#227755", "#884455"]
+    files = [photo(tmp_path, f"p{at}.jpg", colour=colour) for at, colour in enumerate(colours)]
+
+    # one, with a caption; cropped and drawn on before
     await ada.on(CHOOSE, "setInputFiles", files[:1])
     await ada.shows(SHEET + " canvas")
     await shot(ada, "sheet")
+    await ada.press("Crop")
+    await shot(ada, "crop")
+    await ada.press("Draw")
+    await shot(ada, "draw")
+    await ada.press("Draw")
     await ada.on(SHEET + " textarea", "fill", "The sea")
     await ada.press("Send")
     await ada.hides(SHEET)
     await ada.shows(".bubble .picture img")
     await ben.shows(".bubble .picture img")
-    await shot(ada, "ada-one")
-    await shot(ben, "ben-one")
+    await ben.shows(".caption:text-is('The sea')")
+    # what arrives has the size of the picture, and nothing that the camera has written into it
+    sizes = await ben.evaluate(
+        "(async () => { const img = document.querySelector('.bubble .picture img'); await img.decode();"
+        " return [img.naturalWidth, img.naturalHeight] })()"
+    )
+    assert sizes == [1200, 900]
+    database = f"kith {ben.address}"
+    read = (
+        f"new Promise((done) => {{ indexedDB.open('{database}').onsuccess = ({{ target }}) => {{"
+        " target.result.transaction('blobs').objectStore('blobs').getAll().onsuccess = async (event) => {"
+        " target.result.close(); const bytes = await event.target.result[0].data.arrayBuffer();"
+        " done(new TextDecoder('latin1').decode(bytes)) } } })"
+    )
+    stored = await ben.evaluate(read)
+    assert stored.startswith("\xff\xd8")
+    assert "camera" not in stored
+
+    # an album
+    await ada.on(CHOOSE, "setInputFiles", files)
+    await ada.shows(f"{SHEET} .thumb >> nth=4")
+    await shot(ada, "album-sheet")
+    await ada.press("Send")
+    await ada.hides(SHEET)
+    await ben.shows(".album .more:text-is('+1')")
+    await ben.shows(".album .cell:nth-child(4) img")
+    await shot(ben, "album")
+
+    # a document, under its name
+    document = tmp_path / "Plan \u202egpj.pdf"
+    document.write_bytes(b"%PDF-1.4 nothing much")
+    await ada.on(DOCUMENT, "setInputFiles", str(document))
+    await ada.shows(SHEET)
+    await shot(ada, "document-sheet")
+    await ada.press("Send")
+    await ben.shows(".file .name:text-is('Plan gpj.pdf')")
+
+    # a contact, and a place
+    await ada.press("Attach")
+    await shot(ada, "attach")
+    await ada.press("Contact", "menuitem")
+    await ada.on("dialog .row:has-text('Ben')", "click")
+    await ben.shows(".contact:has-text('Ben')")
+    await ada.do("context", "grantPermissions", ["geolocation"])
+    await ada.do("context", "setGeolocation", {"latitude": 52.52, "longitude": 13.405, "accuracy": 12})
+    await ada.press("Attach")
+    await ada.press("Location", "menuitem")
+    await ada.shows("dialog .place")
+    await shot(ada, "location-dialog")
+    await ada.press("Send location")
+    await ben.shows(".place:has-text('52.52000° N')")
+    await shot(ben, "ben-all")
+    await shot(ada, "ada-all")
+
+    # the viewer
+    await ben.on(".caption:text-is('The sea')", "scrollIntoViewIfNeeded")
+    await ben.on(".bubble:has(.caption) .picture .press", "click")
+    await ben.shows("dialog .stage img")
+    await shot(ben, "viewer")
+    await ben.do("key", "ArrowRight")
+    await ben.do("key", "Escape")
+    await ben.hides("dialog .stage")
+
+    # all of it on the screen of the chat, and what it takes on the device
+    await ben.open(f"#/media/{ada.address}")
+    await ben.shows(".grid .cell:nth-child(6) img")
+    await shot(ben, "chat-media")
+    await ben.press("Docs", "tab")
+    await ben.shows(".file .name:text-is('Plan gpj.pdf')")
+    await ben.open("#/settings/storage")
+    await ben.on(".row:has-text('Ada')", "click")
+    await ben.shows(".inside .row")
+    await shot(ben, "storage")
+    await ben.press("All")
+    await ben.on(".button.danger", "click")
+    await ben.shows("[role=status]:has-text('freed')")
+    await ben.open("#/")
+    await ben.open_chat("Location")
+    await ben.on(".caption:text-is('The sea')", "scrollIntoViewIfNeeded")
+    await ben.shows(".bubble:has(.caption) .picture img")  # fetched again

@@ -9,7 +9,7 @@ import { el, type Xml } from '../../src/xmpp/xml'
 import { attribute, first } from '../../src/xmpp/xml'
 import { NS } from '../../src/xmpp/ns'
 import { MediaServer } from '../media/server'
-import { type Device, device, until } from './people'
+import { Device, device, turnOffLater, until } from './people'
 import { World } from './world'
 
 const server = new MediaServer()
@@ -60,16 +60,20 @@ class MediaWorld extends World {
   }
 }
 
+/** A device whose app finds the media server. */
+async function person(world: MediaWorld, name: string): Promise<Device> {
+  const made = new Device(world, `${name}@example.org`)
+  world.tokens.set(made.agent, 'token')
+  made.deps = { url: server.origin.replace('http', 'ws') }
+  turnOffLater(made)
+  await made.open()
+  await made.online()
+  return made
+}
+
 async function pair(): Promise<{ world: MediaWorld; ada: Device; ben: Device }> {
   const world = new MediaWorld()
-  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
-  for (const one of [ada, ben]) {
-    one.deps = { url: server.origin.replace('http', 'ws') }
-    await one.restart()
-    one.join()
-    await one.online()
-  }
-  return { world, ada, ben }
+  return { world, ada: await person(world, 'ada'), ben: await person(world, 'ben') }
 }
 
 const data = (text = 'a picture') => new Blob([text], { type: 'image/jpeg' })
@@ -184,11 +188,7 @@ describe('a file', () => {
 
   it('is forwarded without another upload, with its key as proof, and released when it is deleted', async () => {
     const { world, ada, ben } = await pair()
-    const cem = await device(world, 'cem')
-    cem.deps = ada.deps
-    await cem.restart()
-    cem.join()
-    await cem.online()
+    const cem = await person(world, 'cem')
     await ada.app.sendMedia(ben.address, [{ media: PICTURE, caption: 'Look', data: data() }])
     await until(async () => (await got(ben, ada)).length === 1)
     const [message] = await got(ben, ada)

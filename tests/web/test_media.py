@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from tests.web.people import People
+from tests.web.device import until
+from tests.web.people import People, down
 from tests.web.person import Someone
 
 CHOOSE = "input[accept='image/*,video/*'] >> nth=0"
@@ -135,3 +136,57 @@ async def test_pictures_documents_and_places_go_from_one_to_the_other(people: Pe
     await ben.open_chat("Location")
     await ben.on(".caption:text-is('The sea')", "scrollIntoViewIfNeeded")
     await ben.shows(".bubble:has(.caption) .picture img")  # fetched again
+
+
+async def test_files_get_through_cuts_and_restarts_in_every_phase(people: People, tmp_path: Path) -> None:
+    """Chosen offline, the tab closed; the server away while it uploads; cut off while it downloads."""
+    ada, ben = await people.two()
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(9 << 20))  # three parts
+
+    # offline: a text, a picture and a text wait in this order, and stay when the tab is closed
+    await ada.keeps_the_app()
+    await ada.do("context", "setOffline", True)
+    await ada.write("Before")
+    await ada.on(CHOOSE, "setInputFiles", photo(tmp_path, "offline.jpg"))
+    await ada.shows(SHEET + " canvas")
+    await ada.press("Send")
+    await ada.hides(SHEET)
+    await ada.shows(".bubble .picture img")
+    await ada.write("After")
+    await ada.do("page", "reload")
+    await ada.shows(".bubble .picture img")
+    await shot(ada, "waiting")
+    await ada.do("context", "setOffline", False)
+    await ben.shows(".bubble .picture img")
+    await ben.reads("After")
+    order = (
+        "[...document.querySelectorAll('.message')].map((one) =>"
+        " one.querySelector('.picture') ? 'P' : one.querySelector('.text')?.textContent)"
+    )
+    assert (await ben.evaluate(order))[-3:] == ["Before", "P", "After"]
+
+    # the server is killed while a document is uploaded
+    await ada.on(DOCUMENT, "setInputFiles", str(large))
+    await ada.shows(SHEET)
+    await ada.press("Send")
+    await ada.shows(".file .ring")
+    async with down(people.server):
+        await ada.write("And then")
+    await ben.shows(".file .name:text-is('large.bin')")
+    await ben.reads("And then")
+
+    # the receiver is cut off while it is downloaded, and goes on
+    await ben.on(".file .what", "click")
+    await ben.do("context", "setOffline", True)
+    await ben.do("context", "setOffline", False)
+    await ben.hides(".file .ring")
+
+    async def there() -> bool:
+        return any(row["size"] == 9 << 20 for row in await ben.stored("files"))
+
+    try:
+        await until(there, timeout=8)
+    except TimeoutError:
+        await ben.on(".file .what", "click")  # it was given up, and says so
+        await until(there)

@@ -118,6 +118,7 @@ export class Engine implements Leading {
       connecting: () => this.live.change({ connection: 'connecting' }),
       online: (newest) => {
         this.live.change({ suspended: undefined })
+        this.quietly(this.uploads.wake())
         return newest === undefined ? this.session.resumed() : this.session.begun(newest)
       },
       // Presence is unknown without a connection, but is remembered for a resumed session

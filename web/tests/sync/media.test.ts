@@ -145,6 +145,19 @@ describe('a file', () => {
     await until(async () => (await got(ben, ada)).length === 1)
   })
 
+  it('goes on by itself when the connection is there again', async () => {
+    const { ada, ben } = await pair()
+    server.before = () => {
+      ada.cut()
+      throw new Error('cut')
+    }
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data() }])
+    await until(async () => (await ada.db.uploads.toArray()).some(({ tries }) => tries > 0))
+    server.before = () => undefined
+    ada.join()
+    await until(async () => (await got(ben, ada)).length === 1)
+  })
+
   it('that the server refuses says why, and lets later texts pass; a retry sends it', async () => {
     const { world, ada, ben } = await pair()
     world.refuses = 'not-acceptable'

@@ -1,5 +1,6 @@
 /** Files that were chosen to be sent, with what is changed in them before. */
 import { kindOfType, type Media, typeOfName } from '../../local/media'
+import { cleanFileName } from '../../local/file-names'
 import { imageHeader } from '../../local/image-header'
 import { NoPicture } from '../../media/no-picture'
 import type { PictureEdit, Prepared, Quality } from '../../media/pictures'
@@ -18,6 +19,8 @@ let count = 0
 export class Draft {
   readonly id = ++count
   readonly type: string
+  /** Shown and sent: without what would mislead those who get it. */
+  readonly name: string
   kind = $state<'picture' | 'video' | 'audio' | 'file'>('file')
   caption = $state('')
   edit = $state.raw<PictureEdit>({ turn: 0, strokes: [] })
@@ -29,7 +32,8 @@ export class Draft {
   private ready: { of: string; made: Promise<Prepared> } | undefined
 
   private constructor(readonly file: File) {
-    this.type = file.type || typeOfName(file.name)
+    this.name = cleanFileName(file.name)
+    this.type = file.type || typeOfName(this.name)
   }
 
   static async of(file: File, asDocument: boolean): Promise<Draft> {
@@ -63,13 +67,13 @@ export class Draft {
 
   /** What is sent. */
   async item(quality: SendQuality, common: Pick<Media, 'album' | 'once'>): Promise<MediaItem> {
-    const { file, type, kind } = this
+    const { file, name, type, kind } = this
     const caption = this.caption.trim()
-    const named = { name: file.name, ...(type && { type }) }
+    const named = { ...(name && { name }), ...(type && { type }) }
     if (kind === 'picture' && quality !== 'original') {
       try {
         const { data, ...look } = await this.prepared(quality)
-        const media: Media = { kind, ...look, ...common, name: pictureName(file.name, look.type) }
+        const media: Media = { kind, ...look, ...common, name: pictureName(name, look.type) }
         return { media, caption, data }
       } catch (error) {
         if (!(error instanceof NoPicture)) throw error

@@ -16,6 +16,7 @@ import pytest
 
 from kith.media import uploads
 from kith.media.slots import Slot, sign
+from kith.media.upkeep import Upkeep
 from kith.media.uploads import Interrupted, UploadError
 from kith.media.verifying import Finding, verify
 from kith.ports.blobs import BlobError, BlobFull
@@ -112,6 +113,7 @@ async def test_a_server_that_stops_before_the_blob_is_in_its_place_finishes_at_t
         one.depot.spool(second).rename(place)
         monkeypatch.undo()
     async with desk(tmp_path) as again:
+        await Upkeep(again.depot).run()  # as a server does when it starts
         for blob in (first, second):
             record = await again.depot.find(blob)
             assert record is not None

@@ -46,7 +46,7 @@ class Depot:
     async def start(self, recover: bool = True) -> None:
         """Opens everything. Raises MediaDatabaseError, BlobError.
 
-        ``recover``: finishes what was interrupted, which is for the media server alone.
+        ``recover``: tidies the spool, which is for the media server alone.
         """
         await self.database.open()
         await self.on_disk(lambda: self._spool.mkdir(mode=0o700, parents=True, exist_ok=True))
@@ -111,10 +111,9 @@ class Depot:
             raise BlobError(f"the media database: {error}") from error
 
     async def _recover(self) -> None:
-        """Finishes uploads that were complete, and removes spool files that belong to nothing.
+        """Removes spool files that belong to nothing.
 
-        A file may be longer than what was acknowledged, and is cut when the upload continues. If it is
-        shorter, which only happens if the disk has lost something, the upload begins again.
+        The others may be longer than what was acknowledged, and are cut when the upload continues.
         """
         names = await self.on_disk(lambda: [path.name for path in self._spool.iterdir()])
         waiting = await self.database.read(records.incomplete)
@@ -122,9 +121,3 @@ class Depot:
         for name in names:
             if name not in known:
                 await self.on_disk(partial((self._spool / name).unlink, missing_ok=True))
-        for blob in waiting:
-            if blob.offset == blob.size and blob.size:
-                try:
-                    await self.complete(blob)
-                except BlobError as error:  # the client repeats its request, and so does this
-                    logger.warning("an upload could not be finished", blob=blob.id, cause=str(error))

@@ -200,6 +200,12 @@ def incomplete(db: sqlite3.Connection) -> list[Blob]:
     return [Blob(*row) for row in db.execute(f"SELECT {COLUMNS} FROM blob WHERE completed IS NULL")]
 
 
+def arrived(db: sqlite3.Connection) -> list[Blob]:
+    """Uploads of which everything has come, but which are not in the blob store."""
+    rows = db.execute(f"SELECT {COLUMNS} FROM blob WHERE completed IS NULL AND offset = size AND size > 0")
+    return [Blob(*row) for row in rows]
+
+
 def unfinished(db: sqlite3.Connection, owner: str) -> list[Blob]:
     """The uploads of an account that are not complete."""
     rows = db.execute(f"SELECT {COLUMNS} FROM blob WHERE owner = ? AND completed IS NULL", (owner,))

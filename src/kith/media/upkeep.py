@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import structlog
@@ -25,10 +26,25 @@ class Upkeep:
     async def run(self) -> None:
         """Ends claims whose time is over, removes what nobody claims, and looks at the disk."""
         try:
+            await self.finish()
             await self.expire()
             await self._look_at_disk()
         except BlobError as error:
             logger.error("files that are to go could not be removed", error=str(error))
+
+    async def finish(self) -> None:
+        """Stores uploads that have come as a whole, but could not be stored then, for example after a crash."""
+        depot = self._depot
+        for blob in await depot.database.read(records.arrived):
+            if blob.id in depot.uploading:
+                continue
+            depot.uploading[blob.id] = math.inf
+            try:
+                await depot.complete(blob)
+            except BlobError as error:  # the client, or the next time, tries again
+                logger.warning("an upload could not be finished", blob=blob.id, cause=str(error))
+            finally:
+                depot.uploading.pop(blob.id, None)
 
     async def expire(self) -> tuple[int, int]:
         """Ends claims and removes blobs. Returns how many blobs it has removed, and their bytes.

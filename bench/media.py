@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
+import selectors
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -166,36 +167,47 @@ def measured(server: Server, work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - start, server.cpu() - cpu
 
 
+class Asking:
+    """A connection that stays, with one request at a time on it."""
+
+    def __init__(self, port: int, paths: list[str], count: int) -> None:
+        self.wire = connect(port)
+        self.left = count
+        self._asks = itertools.cycle([request("GET", path) for path in paths])
+        self.wire.sendall(next(self._asks))
+        head, rest = head_of(self.wire)
+        self._whole = len(head) + 4 + length(head)
+        left = self._whole - len(head) - 4 - len(rest)
+        while left:
+            left -= len(self.wire.recv(left))
+        self._got = 0
+
+    def read(self) -> None:
+        data = self.wire.recv(65536)
+        if not data:
+            raise ConnectionError("cut")
+        self._got += len(data)
+        if self._got >= self._whole:
+            self._got = 0
+            self.left -= 1
+            if self.left:
+                self.wire.sendall(next(self._asks))
+
+
 def many(port: int, paths: list[str], count: int, connections: int = 16) -> None:
     """Requests over connections that stay, one at a time on each."""
-
-    def one(number: int) -> None:
-        ask = [request("GET", path) for path in paths[number::connections] or paths]
-        with connect(port) as wire:
-            wire.sendall(ask[0])
-            head, rest = head_of(wire)
-            whole = len(head) + 4 + length(head)
-            left = whole - len(head) - 4 - len(rest)
-            while left:
-                left -= len(wire.recv(left))
-            sent = 0
-            each = count // connections
-            got = 0
-            window = 1
-            while got < each * whole:
-                while sent < each and sent * whole - got < window * whole:
-                    wire.sendall(ask[sent % len(ask)])
-                    sent += 1
-                piece = wire.recv(262144)
-                if not piece:
-                    raise ConnectionError("cut")
-                got += len(piece)
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with selectors.DefaultSelector() as selector:
+        for number in range(connections):
+            one = Asking(port, paths[number::connections] or paths, count // connections)
+            selector.register(one.wire, selectors.EVENT_READ, one)
+            one.left -= 1
+            one.wire.sendall(request("GET", paths[0]))
+        while selector.get_map():
+            for key, _ in selector.select():
+                key.data.read()
+                if not key.data.left:
+                    selector.unregister(key.fileobj)
+                    key.data.wire.close()
 
 
 @contextlib.contextmanager

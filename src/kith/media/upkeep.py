@@ -33,7 +33,7 @@ class Upkeep:
             logger.error("files that are to go could not be removed", error=str(error))
 
     async def finish(self) -> None:
-        """Stores uploads that have come as a whole, but could not be stored then, for example after a crash."""
+        """Stores uploads that have come as a whole, but could not be stored then, or after a crash."""
         depot = self._depot
         for blob in await depot.database.read(records.arrived):
             if blob.id in depot.uploading:

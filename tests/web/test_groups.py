@@ -278,3 +278,35 @@ async def test_what_admins_do_is_seen_by_all(people: People) -> None:
     await ben.shows(".foot:has-text('not in this group any more')")
     await told(ben, "~Ada", "ended the group")
     await look(ben, "ended")
+
+
+async def test_one_message_goes_to_many_each_in_their_own_chat(people: People) -> None:
+    ada, ben, cyd = await people.one("Ada"), await people.one("Ben"), await people.one("Cyd", PHONE)
+    for person in (ada, ben, cyd):
+        await person.register()
+    for person in (ben, cyd):
+        await ada.start_chat(person.number)
+        await ada.open("#/")
+    await ada.on("[aria-label='New chat']", "click")
+    await ada.press("Message to many")
+    for person in (ben, cyd):
+        await ada.on(f".all .row:has-text({json.dumps(spaced(person), ensure_ascii=False)})", "click")
+    await ada.press("Next: 2 people")
+    await ada.fill("Message", "Tea at four")
+    await ada.fill("Keep these people as a list named (optional)", "Tea people")
+    await look(ada, "broadcast")
+    await ada.press("Send to 2 people")
+    for person in (ben, cyd):
+        await person.open_chat("Tea at four")
+        await person.reads("Tea at four")
+        assert await person.on(".conversation h1", "innerText") == "~Ada"
+    await ada.open("#/new/broadcast")
+    await ada.on(".row:has-text('Tea people')", "click")
+    await ada.fill("Message", "And cake")
+    await ada.press("Send to 2 people")
+    for person in (ben, cyd):
+        await person.reads("And cake")
+    await ada.open("#/new/broadcast")
+    await look(ada, "broadcast-lists")
+    await ada.press("Delete the list Tea people")
+    await ada.hides(".row:has-text('Tea people')")

@@ -79,6 +79,17 @@ export class Devices {
     return ids
   }
 
+  /** Reads together what is needed to encrypt for many devices. */
+  async fetch(devices: readonly [Address, number][]): Promise<void> {
+    await this.store.fetch(devices.map(([account, device]) => path('device', account, device)))
+    const keys: string[] = []
+    for (const [account, device] of devices) {
+      const identity = await this.identity(account, device)
+      if (identity) keys.push(keyPath(account, identity))
+    }
+    await this.store.fetch(keys)
+  }
+
   /** The trust in the latest key of a device; undefined if none is known. */
   async trust(account: Address, device: number): Promise<Trust | undefined> {
     const known = await this.store.get<KnownDevice>(path('device', account, device))

@@ -22,6 +22,9 @@ const PARALLEL = 8
 /** How many bundles are fetched in one request, where that is possible. */
 const TOGETHER = 50
 
+/** For how many devices the storage is read at once. A lock that is kept for long would keep other tabs waiting. */
+const BATCH = 100
+
 /** How often fetching a device's bundle may fail before a message is sent without that device. */
 const OFTEN = 3
 
@@ -80,7 +83,8 @@ export class Encrypting {
     let reached = alone
     const write = async (devices: [Address, number][]): Promise<[Address, number][]> => {
       const strangers: [Address, number][] = []
-      for (const [account, device] of devices) {
+      for (const [at, [account, device]] of devices.entries()) {
+        if (at % BATCH === 0) await this.fetch(devices.slice(at, at + BATCH))
         const key = await this.key(own, account, device, material, may)
         if (key === undefined) strangers.push([account, device])
         if (key === undefined || key === 'untrusted') continue
@@ -194,6 +198,13 @@ export class Encrypting {
     })
     if (event !== undefined) this.tell(event)
     return trust
+  }
+
+  /** Reads together what is needed for many devices, since reading costs more than a step. */
+  private async fetch(devices: readonly [Address, number][]): Promise<void> {
+    if (devices.length < 2) return
+    await this.devices.fetch(devices)
+    await exclusively(this.store.db.name, 'many', this, (hold) => this.store.fetchSessions(hold, devices))
   }
 
   /** `undefined`: there is no session. */

@@ -113,6 +113,7 @@ export class Omemo implements Crypto {
     const own = await this.own.keys()
     const all: [Address, number][] = []
     const others = new Set<Address>()
+    await this.store.fetch([...devices.keys()].map((account) => `account/${account}`))
     for (const [account, ids] of devices) {
       const listed =
         account === this.me ? await this.devices.active(account) : await this.devices.listed(account, ids)

@@ -113,6 +113,32 @@ export class Store {
     return value
   }
 
+  /** Reads what is cached for a while, in one transaction instead of one each. */
+  async fetch(paths: string[]): Promise<void> {
+    const now = performance.now()
+    const missing = paths.filter((path) => now - (this.memory.get(path)?.at ?? -Infinity) >= REMEMBERED / 2)
+    if (!missing.length) return
+    const rows = await this.db.keys.bulkGet(missing)
+    for (const [at, path] of missing.entries()) {
+      // what was written in the meantime is newer
+      if ((this.memory.get(path)?.at ?? -Infinity) < now) this.remember(path, rows[at]?.value)
+    }
+  }
+
+  /** Within a step: reads the sessions with many devices in one transaction. */
+  async fetchSessions(hold: object, devices: readonly [Address, number][]): Promise<void> {
+    if (this.hold !== hold) this.held.clear()
+    this.hold = hold
+    const paths = devices.map(([account, device]) => path('session', account, device))
+    const missing = paths.filter((one) => !this.held.has(one))
+    const rows = await this.db.keys.bulkGet(missing)
+    for (const [at, one] of missing.entries()) {
+      const value = rows[at]?.value as Sessions | undefined
+      // another step may have written it in the meantime
+      if (value && this.hold === hold && !this.held.has(one)) this.held.set(one, value)
+    }
+  }
+
   async put(path: string, value: unknown): Promise<void> {
     this.remember(path, value)
     await this.db.keys.put({ path, value })

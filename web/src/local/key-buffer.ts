@@ -81,6 +81,19 @@ export class KeyBuffer {
         const entry = fresh.get(path)
         return entry ? structuredClone(entry.row) : db.keys.get(path)
       },
+      bulkGet: async (paths: string[]): Promise<(Row | undefined)[]> => {
+        const before = new Map(
+          paths.flatMap((path) => (fresh.has(path) ? [[path, fresh.get(path)?.row]] : []))
+        )
+        const others = paths.filter((path) => !before.has(path))
+        const rows = new Map((await db.keys.bulkGet(others)).map((row) => [row?.path ?? '', row as Row]))
+        return paths.map((path) => {
+          // what was written in the meantime
+          const entry = fresh.get(path)
+          if (entry) return structuredClone(entry.row)
+          return before.has(path) ? structuredClone(before.get(path)) : rows.get(path)
+        })
+      },
       put: async (row: Row): Promise<void> => this.set(row.path, row),
       bulkPut: async (rows: Row[]): Promise<void> => rows.forEach((row) => this.set(row.path, row)),
       bulkDelete: async (paths: string[]): Promise<void> =>

@@ -9,8 +9,10 @@ import type { Credential } from '../../src/local/types'
 import { Work } from '../../src/local/work'
 import type { App, Live } from '../../src/sync/app'
 import { openApp } from '../../src/sync/open'
+import { MeasuredGroup } from './group'
 
 let app: App | undefined
+let group: MeasuredGroup | undefined
 let live: Live | undefined
 let began = 0
 let ended = 0
@@ -45,6 +47,14 @@ const device = {
   /** Milliseconds from opening to online, and how many messages there are. */
   caughtUp: async (): Promise<number[]> => [ended ? ended - began : 0, await db.messages.count(), decrypting],
   credential: () => db.fact<Credential>('credential'),
+
+  /** A group with so many members and devices. */
+  async group(members: number, devices: number): Promise<void> {
+    group = await MeasuredGroup.of(members, devices)
+  },
+  send: (text: string): Promise<number[]> | undefined => group?.send(text),
+  answered: (): Promise<void> | undefined => group?.answered(),
+  received: (text: string, siblings: number): Promise<number> | undefined => group?.received(text, siblings),
 
   /** A conversation of so many messages. */
   async fill(count: number): Promise<number> {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from kith.base.clock import Clock
 from kith.base.figures import Figures
@@ -13,7 +14,7 @@ from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.actors.sender import Sender
-from kith.core.log.own import with_own
+from kith.core.log.own import bytes_after, content, with_own
 from kith.core.log.retries import distinct_origin, is_retry_in_group
 from kith.core.routing.hosts import Hosts
 from kith.groups.group import Group
@@ -21,7 +22,7 @@ from kith.groups.receiving import receives
 from kith.ports.store import UNARCHIVED, Append, LogStore, Retries, Shared, Unavailable, Write
 from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.serialize import attributes, escape_attribute
+from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
 
 _START, _END = b"<message", b"</message>"
@@ -203,8 +204,10 @@ class Poster:
     def deliver(self, posting: Posting) -> None:
         """Sends a committed message to the devices of members that want it, and to occupants."""
         get, own, id = self._accounts.get, posting.own, -posting.id
-        inside, end = posting.data[len(_START) : -len(_END)], _own_id(posting.id)
-        delivered = 0
+        # the parts of all accounts are put at the same place
+        place = len(posting.data) - (bytes_after(next(iter(own.values()))) if own else len(_END))
+        before, after = posting.data[len(_START) : place], posting.data[place : -len(_END)]
+        end, delivered = _own_id(posting.id), 0
         for jid, account_id in posting.recipients.items():
             account = get(jid)
             if account is None:
@@ -213,11 +216,11 @@ class Poster:
             for session in account.sessions.values():
                 if receives(session):
                     if not data:
-                        name = escape_attribute(jid).encode()
-                        theirs = inside
-                        if (part := own.get(account_id)) is not None:
-                            theirs = with_own(posting.data, part)[len(_START) : -len(_END)]
-                        data = b"<message to='%b'%b%b%b'/></message>" % (name, theirs, end, name)
+                        name = _escaped(jid)
+                        mine = content(own.get(account_id, b""))
+                        data = b"<message to='%b'%b%b%b%b%b'/></message>" % (
+                            *(name, before, mine, after, end, name),
+                        )
                     session.push(data, id)
                     delivered += 1
         self._figures.delivered += delivered
@@ -241,17 +244,22 @@ class Poster:
         self, group: Group, stored: bytes, own: Mapping[int, bytes], served: Mapping[str, int]
     ) -> None:
         """Sends a message to the occupants. ``served``: members whose receiving devices have it already."""
+        get, rest, delivered = self._accounts.get, stored[len(_START) :], 0
         for occupant, client in group.occupants.clients():
-            account = self._accounts.get(client.bare)
+            account = get(client.bare)
             session = account.sessions.get(client.resource) if account is not None else None
             if account is not None and session is not None:
                 if account.jid not in served or not receives(session):
-                    session.push(addressed(with_own(stored, own.get(account.id, b"")), session.full))
-                    self._figures.delivered += 1
+                    if (part := own.get(account.id)) is None:
+                        session.push(b"<message to='%b'%b" % (_escaped(session.full), rest))
+                    else:
+                        session.push(addressed(with_own(stored, part), session.full))
+                    delivered += 1
             elif account is None:
                 stanza = Stanza.from_bytes(addressed(stored, str(client)))
                 with contextlib.suppress(StanzaError):  # it reads the archive when it comes back
                     self._hosts.find(client.domain).receive(stanza, group.at(occupant.nick), client)
+        self._figures.delivered += delivered
 
     def unstored(self, posting: Posting, error: BaseException) -> None:
         """Answers with an error a message that could not be stored, so that its sender may try again."""
@@ -266,7 +274,13 @@ class Poster:
 
 def addressed(stored: bytes, to: str) -> bytes:
     """A stored message with the address of its recipient."""
-    return b"<message" + attributes({"to": to}).encode() + stored[len(_START) :]
+    return b"<message to='%b'%b" % (_escaped(to), stored[len(_START) :])
+
+
+@lru_cache(20_000)
+def _escaped(address: str) -> bytes:
+    """An address as it stands in an attribute: those of members and occupants come with each message."""
+    return escape_attribute(address).encode()
 
 
 def _own_id(id: int) -> bytes:

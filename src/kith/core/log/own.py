@@ -24,6 +24,16 @@ def with_own(stanza: bytes, own: bytes) -> bytes:
     return stanza[:place] + own[_PLACE:] + stanza[place:]
 
 
+def bytes_after(own: bytes) -> int:
+    """How many bytes of the message come after a part."""
+    return int.from_bytes(own[:_PLACE], "big")
+
+
+def content(own: bytes) -> bytes:
+    """The bytes of a part, which are put into the message."""
+    return own[_PLACE:]
+
+
 def with_all(stanza: bytes, owned: Iterable[bytes]) -> bytes:
     """A stored message with the parts of all accounts, which belong at the same place."""
     for own in owned:

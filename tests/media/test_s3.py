@@ -16,7 +16,10 @@ import aiohttp
 import pytest
 
 from kith.media.s3 import Bucket, S3Blobs, _options
+from kith.media.upkeep import Upkeep
+from kith.media.uploads import UploadError
 from kith.ports.blobs import BlobError, Serving
+from tests.media.desk import Desk
 from tests.media.faulty import Line, line
 from tests.media.seaweed import BUCKET, KEY, S3, SECRET
 from tests.media.test_stores import SEALED, blob, content, spool
@@ -244,3 +247,39 @@ async def test_the_cors_rules_of_the_documentation_let_the_app_read_after_a_redi
         async with http.options(address, headers=fields) as answer:
             assert answer.status in (200, 204)
             assert answer.headers["Access-Control-Allow-Origin"] in ("*", "null")
+
+
+async def test_an_upload_that_the_bucket_could_not_take_is_finished_later(s3: S3, tmp_path: Path) -> None:
+    """Without its client, and without holding up the start of the server."""
+    async with line(s3.port) as (_, port):
+        pass
+    settings = {
+        "media_store": "s3",
+        "media_s3_bucket": BUCKET,
+        "media_s3_endpoint": f"http://127.0.0.1:{port}",
+    }
+    settings |= {"media_s3_region": "us-east-1", "media_s3_key_id": KEY, "media_s3_secret": SECRET}
+    desk = Desk(tmp_path, **settings)
+    await desk.depot.start()
+    blob = await desk.reserve("1", 1000)
+    assert isinstance(blob, str)
+    with pytest.raises(UploadError) as error:
+        await desk.send(blob, "1", bytes(1000))
+    assert error.value.status == 503
+    await desk.depot.stop()
+    again = Desk(tmp_path, **settings)
+    async with line(s3.port, port) as (there, _):
+        there.status = 500
+        await asyncio.wait_for(again.depot.start(), 15)
+        found = await again.depot.find(blob)
+        assert found is not None
+        assert found.completed is None
+        await Upkeep(again.depot).finish()  # it fails again, and that is no error
+        there.heal()
+        await Upkeep(again.depot).finish()
+        found = await again.depot.find(blob)
+        assert found is not None
+        assert found.completed is not None
+        assert await again.depot.blobs.size(blob) == 1000
+        assert not again.depot.spool(blob).exists()
+        await again.depot.stop()

@@ -283,5 +283,6 @@ def _is_refusal(error: Exception) -> bool:
 
 def _line(error: Exception) -> str:
     """What an error says, in one line without addresses, which may be signed."""
-    text = " ".join(word for word in str(error).split() if "://" not in word and "Signature" not in word)
+    said = str(error).partition("Debug source:")[0]
+    text = " ".join(word for word in said.split() if "://" not in word and "Signature" not in word)
     return text[:300] or type(error).__name__

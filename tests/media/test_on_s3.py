@@ -15,6 +15,7 @@ from tests.conftest import RunningServer, free_ports
 from tests.media.conftest import serving
 from tests.media.faulty import Line, line
 from tests.media.seaweed import BUCKET, KEY, S3, SECRET
+from tests.media.test_tus import *  # noqa: F403
 from tests.media.test_upload import *  # noqa: F403
 from tests.media.uploading import Uploader
 from tests.raw import online
@@ -39,7 +40,6 @@ def media(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
     with serving(tmp_path_factory.mktemp("media") / "data", **own) as server:
         yield server
         assert "level=error" not in server.log.read_text()
-        assert not list((server.data_dir / "media" / "spool").iterdir())
         assert not list((server.data_dir / "media").glob("blobs/*/*"))
 
 

@@ -64,9 +64,13 @@ async def test_a_small_picture_is_shown_where_the_terminal_can(
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff not a picture", b"<svg onload='x'/>"])
-def test_what_is_no_picture_is_not_shown(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_library", object())
-    assert pictures.picture_widget(data, 40) is None
+def test_what_is_no_picture_is_not_shown(data: bytes) -> None:
+    assert pictures.decoded(data) is None
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    assert pictures.decoded((tmp_path / "bomb.png").read_bytes()) is None
 
 
 HOSTILE = (

@@ -29,6 +29,8 @@ class Changing(Sharing):
         older than a day), and what `send` raises; the text is then as before.
         """
         target = self._changeable(message)
+        if target.media is not None:
+            raise NotChangeable("A file can't be edited. Delete it, and send it again.")
         if not body.strip():
             raise NotChangeable("A message can't be edited to be empty. Delete it instead.")
         if datetime.now(UTC) - target.time > EDITABLE:

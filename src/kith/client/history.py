@@ -258,6 +258,14 @@ class History(GroupMessages):
         changes = self.changes(message.peer, message.origin or message.id, message.row)
         return [change for change in changes if change.kind is Kind.CAPTION]
 
+    def drop_captions(self, message: Message) -> None:
+        """Removes failed captions of a message of ours, which has another id now."""
+        self._db.sql.execute(
+            "DELETE FROM messages WHERE peer = ? AND kind = 'caption' AND state = 'failed' AND about IN"
+            " (SELECT id FROM former_ids WHERE peer = ? AND row = ?)",
+            (message.peer, message.peer, message.row),
+        )
+
     def set_deleted(self, message: Message) -> Message:
         """Removes the text and the reactions of a message, and of its edits. That it was there stays."""
         self._db.sql.execute(

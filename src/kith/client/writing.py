@@ -137,14 +137,17 @@ class Writing(Waiting):
         if current.media is not None and encrypted != current.encrypted:
             raise NotSendable("Send the file again: it was prepared for another kind of chat.")
         again = self._history.requeue(current, str(uuid.uuid4()), encrypted)
-        self._media.uploading.wake()
         if current.group:
             self._history.put_pending(again)
+        self._requeued(again)
         self._db.commit()
         self._outbox.requeued(again)
         self._publish(MessageChanged(again))
         await self._outbox.wait_until_sent(again)
         return self._history.get(message.row)
+
+    def _requeued(self, message: Message) -> None:
+        """A failed message waits once more, under a new id. The caller commits."""
 
     def largest_text(self, encrypted: bool = True) -> int:
         """How many bytes of UTF-8 a message to this server may have."""

@@ -28,7 +28,7 @@ _THUMBNAIL = 320
 _MOST_THUMBNAIL = 8192
 #: Pictures are made as small as this before their ThumbHash is computed, which looks at a few waves only.
 _HASHED = 48
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 
 
 def prepare_picture(path: Path, folder: Path, media: Media, high_quality: bool) -> Prepared:
@@ -51,8 +51,9 @@ def opened(path: Path) -> Image:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise LibraryMissing("Pictures need Pillow. Install it with: pip install 'kith[media]'") from None
+    Image.init()  # or formats that were not needed yet are unknown
     try:
-        picture = Image.open(path, formats=_FORMATS)
+        picture = Image.open(path, formats=[format for format in _FORMATS if format in Image.OPEN])
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadableMedia(f"it is no picture ({type(error).__name__})") from None
     if picture.width * picture.height > _MOST_PIXELS:
@@ -118,9 +119,13 @@ def thumb_hash(picture: Image) -> bytes:
         from thumbhash import rgba_to_thumb_hash
     except ImportError:
         return b""
+    from PIL import Image
+
     small = picture.convert("RGBA")
     small.thumbnail((_HASHED, _HASHED))
-    return bytes(rgba_to_thumb_hash(small.width, small.height, list(small.tobytes())))
+    # On white, since the library fails for pictures that are transparent.
+    opaque = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
+    return bytes(rgba_to_thumb_hash(opaque.width, opaque.height, list(opaque.tobytes())))
 
 
 def thumbnail(picture: Image) -> bytes:

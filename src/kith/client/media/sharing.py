@@ -99,13 +99,15 @@ class Sharing(Writing):
         media = current.media
         if media is None:
             return await self.send(peer, current.body)
-        media = replace(media, once=False, album="", caption=current.body)
+        if media.once:
+            raise NotSendable("This is to be viewed once, and can't be forwarded.")
+        media = replace(media, album="", caption=current.body)
         if not media.kind.is_file:
             return await self._send_media(peer, media, None)
         peer, encrypted = await self._checked(peer, media.caption, None, None)
         address = media.address or ""
         shared = bool(media.key) and encrypted and self._media.http.is_own(address) and bool(blob_of(address))
-        if shared and not media.streams and not media.once:
+        if shared and not media.streams:
             found = self._queue_media(peer, media, encrypted, None)
             self._media.records.wait(found.row, "", 0)
             return await self._go(found, None)
@@ -259,6 +261,12 @@ class Sharing(Writing):
                 extra=Extra(caption=id).stored() if message.encrypted else None,
             )
         )
+
+    def _requeued(self, message: Message) -> None:
+        self._history.drop_captions(message)
+        if message.media is not None and message.body:
+            self._queue_caption(message)
+        self._media.uploading.wake()
 
     async def _go(self, message: Message, progress: Progress | None) -> Message:
         if progress is not None:

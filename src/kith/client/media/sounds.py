@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BARS: Final = 64
 _RATE, _BITRATE = 48_000, 24_000
+#: Containers that are read, by FFmpeg's names; others are rare, and their parsers are little tested.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,ogg,wav,mp3,flac,aac,amr,avi,mpegts,caf"
 _LONGEST = 4 * 3600  # seconds of a voice message
 _STEP = _RATE // 50  # samples for each measured level
 
@@ -32,7 +34,7 @@ def opened(path: Path) -> InputContainer:
         ) from None
     try:
         # No network, and no lists of further files: a file must not make this device read others.
-        options = {"protocol_whitelist": "file"}
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
         with open(path, "rb") as file:
             if file.read(7).startswith((b"#EXTM3U", b"ffconca", b"<?xml", b"<MPD")):
                 raise UnreadableMedia("it is a list of other files")

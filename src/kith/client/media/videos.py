@@ -59,6 +59,8 @@ def import_av() -> None:
 def _poster(container: Any) -> Image:
     """The first frame, upright."""
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise UnreadableMedia("its codec is not known")
     if stream.codec_context.width * stream.codec_context.height > _MOST_PIXELS:
         raise UnreadableMedia("its picture is too large")
     frame = next(container.decode(stream), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events, on
@@ -25,6 +26,9 @@ from kith.client.tui.log import Log
 from kith.client.tui.notices import member_name, notice
 from kith.client.tui.pictures import picture_widget
 from kith.terminal import one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _PAGE = 40
 #: How many pictures are loaded when a chat is opened, from the end.
@@ -126,12 +130,12 @@ class Conversation(Vertical):
             bubble.progress = f"{done * 100 // total} %" if done < total else ""
             bubble.show(bubble.message, self._width, self._quoted(bubble.message))
 
-    def show_picture(self, row: int, data: bytes) -> None:
-        """Shows the picture of a message, if it is one that can be shown."""
+    def show_picture(self, row: int, picture: Image) -> None:
+        """Shows the picture of a message."""
         bubble = self._bubbles.get(row)
-        picture = None if bubble is None else picture_widget(data, int(self._width * 0.8) - 4)
-        if bubble is not None and picture is not None:
-            self.call_later(bubble.show_picture, picture)
+        widget = None if bubble is None else picture_widget(picture, int(self._width * 0.8) - 4)
+        if bubble is not None and widget is not None:
+            self.call_later(bubble.show_picture, widget)
 
     def show_header(self, chat: Chat, online: bool) -> None:
         """Draws the line above: the peer's name, and whether messages are encrypted."""

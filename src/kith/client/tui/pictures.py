@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.widget import Widget
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 #: Pictures of more bytes, or pixels, are not loaded by themselves.
 MOST_BYTES: Final = 4 * 1024 * 1024
-_MOST_PIXELS = 40_000_000
+_MOST_PIXELS = 25_000_000
 _WIDTH, _HEIGHT = 40, 14  # cells
 
 _library: Any = None
@@ -36,12 +39,11 @@ def can_show() -> bool:
     return _library is not None
 
 
-def picture_widget(data: bytes, width: int) -> Widget | None:
-    """A widget with a picture, at most ``width`` cells wide. None if it is none that can be shown."""
-    if _library is None:
-        return None
+def decoded(data: bytes) -> Image | None:
+    """A picture, made small. It is slow, so call it in a thread. None if it is none that can be shown."""
     from PIL import Image, UnidentifiedImageError
 
+    Image.init()
     try:
         picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "GIF"))
         if picture.width * picture.height > _MOST_PIXELS:
@@ -49,7 +51,14 @@ def picture_widget(data: bytes, width: int) -> Widget | None:
         picture.draft("RGB", (800, 800))
         shown = picture.convert("RGB")
         shown.thumbnail((800, 800))
+        return shown
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def picture_widget(shown: Image, width: int) -> Widget | None:
+    """A widget with a picture, at most ``width`` cells wide. None if the terminal can't show any."""
+    if _library is None:
         return None
     columns = min(_WIDTH, max(8, width))
     rows = max(2, round(columns * shown.height / shown.width / 2))

@@ -20,7 +20,7 @@ from kith.client.media.values import Media
 from kith.client.message import Message
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.file_dialog import ChooseFile
-from kith.client.tui.pictures import MOST_BYTES, can_show
+from kith.client.tui.pictures import MOST_BYTES, can_show, decoded
 from kith.terminal import safe
 
 #: What may be opened by another program, with the extension that decides which. Everything else could be a
@@ -128,11 +128,11 @@ class Sharing(App[None]):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 path = await media.save(Path(folder) / "picture")
-                data = await asyncio.to_thread(path.read_bytes)
+                picture = await asyncio.to_thread(lambda: decoded(path.read_bytes()))
             except (ClientError, OSError):
                 return  # the line with its size stays
-        if self.is_running and self.query(Conversation):
-            self.query_one(Conversation).show_picture(message.row, data)
+        if picture is not None and self.is_running and self.query(Conversation):
+            self.query_one(Conversation).show_picture(message.row, picture)
 
 
 def _file_of(message: Message) -> Media | None:

@@ -52,12 +52,11 @@ class Noted:
 class Night:
     """``there`` is the node; ``carrier`` notes all pushes."""
 
-    def __init__(self, there: Room, clock: SetClock) -> None:
+    def __init__(self, there: Room, clock: SetClock, carrier: Noted) -> None:
         self.there = there
         self.clock = clock
         self.pushing = there.node.get(Pushing)
-        self.carrier = Noted()
-        self.pushing.carriers[self.carrier.name] = self.carrier
+        self.carrier = carrier
         self._number = 0
 
     async def person(self, address: str) -> Session:
@@ -117,14 +116,17 @@ async def night(
     """A node with all features of a server, and ``more``."""
     clock = clock or SetClock()
     node = make(folder, [*ALL, *more, Pushing], clock=clock, **settings)
+    carrier = Noted()
+    node.get(Pushing).carriers[carrier.name] = carrier
     await node.start()
     try:
         there = Room(node)
-        night = Night(there, clock)
+        night = Night(there, clock, carrier)
         while not night.pushing.restored:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         there.rest()
+        await there.settle()
         yield night
     finally:
         await node.stop()

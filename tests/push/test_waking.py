@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from kith.core.routing.server_messages import ServerMessages
@@ -278,7 +279,9 @@ async def test_whoever_gets_the_address_of_a_removed_account_does_not_get_its_de
         await n.write(ben, "ada")
         await n.passes()
         assert n.carrier.woken == []
-        assert n.pushing.registered("ada@localhost") == []
+        account = await n.there.node.accounts.load("ada@localhost")
+        assert account is not None
+        assert n.pushing.registered(account.id) == []
 
 
 async def test_a_registration_that_the_service_does_not_know_any_more_ends(tmp_path: Path) -> None:
@@ -359,6 +362,139 @@ async def test_a_service_that_wants_to_be_left_alone_is_so_although_the_device_w
         assert n.carrier.woken == ["ada/phone"]
 
 
+async def test_what_one_device_has_got_does_not_wake_it_because_another_one_has_not(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        for device in ("phone", "tablet"):
+            await n.sleeper(f"ada/{device}")
+        await n.write(ben, "ada")
+        await n.acknowledges(phone)
+        await n.leaves(phone)
+        await n.passes()
+        assert n.carrier.woken == ["ada/tablet"]
+        await n.write(ben, "ada")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_device_that_connects_and_says_nothing_was_not_here(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        await n.write(ben, "ada")
+        await n.leaves(await n.there.session("ada/phone", presence=False))
+        n.carrier.pushes.clear()
+        await n.write(ben, "ada")
+        assert n.carrier.woken == []
+        await n.passes(BACKOFF[0])
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_device_that_has_lost_its_connection_a_while_ago_is_woken_at_once(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/phone")
+        await n.sleeper("ada/phone")
+        n.vanishes(phone)
+        await n.passes(60)
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_read_mark_counts_in_its_own_chat_alone(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, eve = await n.person("ben/desktop"), await n.person("eve/desktop")
+        desktop = await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        text = "<message to='ada@localhost' type='chat' id='same'><body>hello</body></message>"
+        await n.there.says(eve, text)
+        await n.there.says(ben, text)
+        await n.write(desktop, "ben", "<displayed xmlns='urn:xmpp:chat-markers:0' id='same'/>")
+        await n.passes()
+        assert n.carrier.woken == ["ada/phone"]  # for eve's
+
+
+async def test_one_push_is_on_its_way_to_a_device_at_a_time(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        answered, asked = asyncio.Event(), 0
+
+        async def slow(owner: str, registration: object, wake: object) -> None:
+            nonlocal asked
+            asked += 1
+            await answered.wait()
+
+        n.carrier.push = slow  # type: ignore[method-assign]
+        n.there.rest()
+        n.there._always += 1
+        await n.write(ben, "ada")
+        n.clock.forward(CALL_AGAIN)
+        await n.write(ben, "ada", PROPOSE)
+        assert asked == 1
+        answered.set()
+        n.there._always -= 1
+        await n.there.settle()
+        assert asked == 2  # the call came after it
+
+
+async def test_a_device_that_comes_before_its_push_has_left_is_not_woken(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        n.pushing._gate = asyncio.Semaphore(0)  # others are before it
+        n.there._always += 1
+        await n.write(ben, "ada")
+        phone = await n.person("ada/phone")
+        await n.leaves(phone)
+        n.pushing._gate.release()
+        n.there._always -= 1
+        await n.there.settle()
+        assert n.carrier.woken == []
+
+
+async def test_a_night_of_messages_takes_bounded_memory(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        for _ in range(100):
+            await n.write(ben, "ada")
+        assert len(next(iter(n.pushing._sleepers.values()))._messages) <= 64
+        assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_a_service_that_works_again_begins_anew(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        for _ in range(3):
+            n.carrier.failure = Later("busy")
+            await n.write(ben, "ada")
+            n.carrier.failure = None
+            await n.passes(31)
+            assert n.carrier.woken == ["ada/phone"]
+            await n.leaves(await n.person("ada/phone"))
+
+
+async def test_devices_move_with_their_account_to_another_address(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben = await n.person("ben/desktop")
+        await n.sleeper("ada/phone")
+        node = n.there.node
+        before = node.accounts.get("ada@localhost")
+        assert before is not None
+        assert await node.store.rename_account("ada@localhost", "eva@localhost")
+        node.accounts.drop(before)
+        node.accounts.appeared("eva@localhost")
+        account, left = await node.accounts.load("eva@localhost"), await node.accounts.load("ada@localhost")
+        assert account is not None
+        assert left is not None
+        await node.hooks.account_moved(account, left)
+        await n.write(ben, "ada")
+        assert n.carrier.woken == []
+        await n.write(ben, "eva")
+        assert n.carrier.woken == ["ada/phone"]
+
+
 # -- restarts ------------------------------------------------------------------------------------------------
 
 
@@ -373,6 +509,19 @@ async def test_what_was_not_pushed_before_a_kill_is_pushed_after_it(tmp_path: Pa
         assert n.carrier.woken == []  # devices that were connected are given a moment
         await n.passes()
         assert n.carrier.woken == ["ada/phone"]
+
+
+async def test_what_came_before_a_device_has_registered_never_wakes_it(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with night(tmp_path, clock=clock) as n:
+        ben = await n.person("ben/desktop")
+        await n.leaves(await n.person("ada/phone"))
+        await n.write(ben, "ada")
+        clock.forward(1)
+        await n.sleeper("ada/phone")
+    async with night(tmp_path, clock=clock) as n:
+        await n.passes(60)
+        assert n.carrier.woken == []
 
 
 async def test_what_was_pushed_before_a_restart_is_not_pushed_after_it(tmp_path: Path) -> None:

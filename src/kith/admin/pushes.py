@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from kith.core.actors.accounts import Accounts
 from kith.push.pushing import Pushing
 from kith.push.registration import Registration
 
@@ -35,7 +36,7 @@ class PushResult(msgspec.Struct):
     pushes: list[TriedPush] = []
 
 
-async def push_to(pushing: Pushing, bare: str) -> PushResult:
+async def push_to(pushing: Pushing, accounts: Accounts, bare: str) -> PushResult:
     """Wakes all devices of an account at once."""
 
     async def push(registration: Registration) -> TriedPush:
@@ -48,4 +49,6 @@ async def push_to(pushing: Pushing, bare: str) -> PushResult:
         device = registration.device or registration.resource
         return TriedPush(registration.carrier, service, device, error)
 
-    return PushResult(await asyncio.gather(*(push(one) for one in pushing.registered(bare))))
+    account = await accounts.load(bare)
+    registered = pushing.registered(account.id) if account is not None else []
+    return PushResult(await asyncio.gather(*(push(one) for one in registered)))

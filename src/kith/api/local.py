@@ -108,7 +108,7 @@ class LocalSocket:
 
     async def _push(self, request: web.Request) -> web.Response:
         """Wakes all devices of an account."""
-        found = await push_to(self._pushing, (await _decoded(request, AskedPush)).account)
+        found = await push_to(self._pushing, self._accounts, (await _decoded(request, AskedPush)).account)
         return web.Response(body=_encode(found), content_type="application/json")
 
     async def _changes(self, request: web.Request) -> web.Response:

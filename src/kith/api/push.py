@@ -62,7 +62,7 @@ class Push:
         caller = call.device
         found = [
             one.service
-            for one in self._pushing.registered(caller.record.jid)
+            for one in self._pushing.registered(caller.record.id)
             if (one.carrier, one.device) == (CARRIER, caller.entry.device.id)
             and one.generation == self._web.vapid.generation
         ]
@@ -93,19 +93,19 @@ class Push:
             await self._pushing.register(account, registration)
         except StanzaError:
             raise Refused("too-many", "This account has too many registrations for push.") from None
-        await self._remove(jid, device, but=registration.id)
+        await self._remove(account.id, device, but=registration.id)
 
     @endpoint("DELETE", "/api/push", "Do not have this device woken any more", status=204)
     async def delete(self, call: Call) -> None:
-        await self._remove(call.device.record.jid, call.device.entry.device.id)
+        await self._remove(call.device.record.id, call.device.entry.device.id)
 
-    async def _remove(self, jid: str, device: str, but: str = "") -> None:
+    async def _remove(self, account: int, device: str, but: str = "") -> None:
         gone = [
             one.id
-            for one in self._pushing.registered(jid)
+            for one in self._pushing.registered(account)
             if (one.carrier, one.device) == (CARRIER, device) and one.id != but
         ]
-        await self._pushing.unregister(jid, gone)
+        await self._pushing.unregister(account, gone)
 
 
 def _decoded(text: str) -> bytes:

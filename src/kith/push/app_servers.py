@@ -93,12 +93,12 @@ class AppServers(Feature):
         account = session.account
         older = [
             one.id
-            for one in self._pushing.registered(account.jid)
+            for one in self._pushing.registered(account.id)
             if one.id != registration.id and (one.carrier, one.service) == (CARRIER, str(service))
             if (one.device and one.device == session.device) or one.resource == session.jid.resource
         ]
         await self._pushing.register(account, registration)
-        await self._pushing.unregister(account.jid, older)
+        await self._pushing.unregister(account.id, older)
         return ()
 
     @handles_iq("set", ns.PUSH, "disable", to="own")
@@ -109,10 +109,10 @@ class AppServers(Feature):
         service, node = str(_service(request)), request.get("node")
         gone = [
             one.id
-            for one in self._pushing.registered(session.account.jid)
+            for one in self._pushing.registered(session.account.id)
             if (one.carrier, one.service) == (CARRIER, service) and node in (None, one.node)
         ]
-        await self._pushing.unregister(session.account.jid, gone)
+        await self._pushing.unregister(session.account.id, gone)
         return ()
 
     def _is_allowed(self, service: JID) -> bool:

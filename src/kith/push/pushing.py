@@ -93,7 +93,7 @@ class Pushing(Feature):
             groups.receipts.readers.append(self._read_in_group)
         self.carriers: dict[str, Carrier] = {}
         self.restored = False  # whether all registrations were read
-        self._sleepers: dict[str, Sleepers] = {}
+        self._sleepers: dict[int, Sleepers] = {}  # by account
         self._dirty: dict[Sleeper, Sleepers] = {}
         self._gate = asyncio.Semaphore(_ALL)
         self._gates: dict[str, asyncio.Semaphore] = {}
@@ -106,9 +106,9 @@ class Pushing(Feature):
 
         Raises StanzaError if the account has too many.
         """
-        sleepers = self._of(account.jid, account.id)
+        sleepers = self._sleepers.get(account.id)
         if sleepers is None:
-            sleepers = self._sleepers[account.jid] = Sleepers(self, account.id, account.jid)
+            sleepers = self._sleepers[account.id] = Sleepers(self, account.id, account.jid)
         known = sleepers.devices.get(registration.id)
         if known is None and len(sleepers.devices) >= MOST:
             raise StanzaError("resource-constraint", "too many registrations for push")
@@ -123,38 +123,32 @@ class Pushing(Feature):
         self._store.put_soon(account.id, MARKS, registration.id, encode(sleeper.marks))
         await self._store.put(account.id, SPACE, registration.id, encode(registration))
 
-    def _of(self, bare: str, id: int) -> Sleepers | None:
-        """The devices of an account. Those of a removed one whose address it has are dropped."""
-        sleepers = self._sleepers.get(bare)
-        if sleepers is not None and sleepers.account != id:
-            self._drop(bare)
-            return None
-        return sleepers
-
-    def registered(self, bare: str) -> list[Registration]:
+    def registered(self, account: int) -> list[Registration]:
         """The registrations of an account."""
-        sleepers = self._sleepers.get(bare)
+        sleepers = self._sleepers.get(account)
         return [one.registration for one in sleepers.devices.values()] if sleepers is not None else []
 
-    async def unregister(self, bare: str, ids: Sequence[str]) -> int:
+    async def unregister(self, account: int, ids: Sequence[str]) -> int:
         """Removes registrations. Returns how many there were."""
-        sleepers = self._sleepers.get(bare)
+        sleepers = self._sleepers.get(account)
         found = [id for id in ids if sleepers is not None and id in sleepers.devices]
         for id in found:
             assert sleepers is not None
             sleepers.devices.pop(id).ended = True
-            await self._store.remove(sleepers.account, SPACE, id)
-            await self._store.remove(sleepers.account, MARKS, id)
+            await self._store.remove(account, SPACE, id)
+            await self._store.remove(account, MARKS, id)
         if sleepers is not None and not sleepers.devices:
-            self._drop(bare)
+            self._drop(account)
         return len(found)
 
-    def _drop(self, bare: str) -> None:
-        sleepers = self._sleepers.pop(bare, None)
-        for sleeper in sleepers.devices.values() if sleepers is not None else ():
+    def _drop(self, id: int) -> None:
+        sleepers = self._sleepers.pop(id, None)
+        if sleepers is None:
+            return
+        for sleeper in sleepers.devices.values():
             sleeper.ended = True
-        account = self._accounts.get(bare)
-        if account is not None:
+        account = self._accounts.get(sleepers.jid)
+        if account is not None and account.waking is sleepers:
             account.waking = None
 
     @property
@@ -193,13 +187,13 @@ class Pushing(Feature):
 
     async def _restore_account(self, id: int, jid: str, kept: Mapping[str, Sequence[Document]]) -> None:
         marks = {document.key: mark for document, mark in readable(kept[MARKS], decode_marks, "push mark")}
-        sleepers = self._of(jid, id) or Sleepers(self, id, jid)
+        sleepers = self._sleepers.get(id) or Sleepers(self, id, jid)
         for document, registration in readable(kept[SPACE], decode, "push registration"):
             if document.key not in sleepers.devices:
                 sleepers.devices[document.key] = Sleeper(registration, marks.get(document.key, Marks()))
-        self._sleepers[jid] = sleepers
+        self._sleepers[id] = sleepers
         account = self._accounts.get(jid)
-        if account is not None:
+        if account is not None and account.id == id:
             account.waking = sleepers
         sleepers.recovered(await self._missed(sleepers))
 
@@ -279,7 +273,7 @@ class Pushing(Feature):
             self._figures.pushes[registration.carrier, "ended"] += 1
             logger.info("push registration ended", account=sleepers.jid, reason=str(error))
             if not sleeper.ended:
-                await self.unregister(sleepers.jid, [registration.id])
+                await self.unregister(sleepers.account, [registration.id])
         except Later as error:
             self._figures.pushes[registration.carrier, "failed"] += 1
             logger.info("push failed", account=sleepers.jid, reason=str(error), failures=marks.failures + 1)
@@ -287,7 +281,7 @@ class Pushing(Feature):
             marks.tries = max(marks.tries - 1, 0)
             marks.again = self.now() + next_attempt(marks.failures, error.seconds)
             if marks.failures >= (_MISTAKES if error.mistake else _FAILURES) and not sleeper.ended:
-                await self.unregister(sleepers.jid, [registration.id])
+                await self.unregister(sleepers.account, [registration.id])
         else:
             marks.again, marks.failures = 0.0, 0
 
@@ -323,21 +317,25 @@ class Pushing(Feature):
     # -- what happens ----------------------------------------------------------------------------------
 
     async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
-        account.waking = self._of(account.jid, account.id)
+        self._attach(account)
 
     async def account_moved(self, account: Account, left: Account) -> None:
-        sleepers = self._sleepers.pop(left.jid, None)
+        self._attach(account)
+
+    def _attach(self, account: Account) -> None:
+        """Lets an account find its devices. Accounts keep their ids when their addresses change."""
+        account.waking = sleepers = self._sleepers.get(account.id)
         if sleepers is not None:
             sleepers.jid = account.jid
-            self._sleepers[account.jid] = sleepers
-        account.waking, left.waking = sleepers, None
 
     async def account_deleted(self, account: JID) -> None:
-        self._drop(account.bare)
+        found = self._accounts.get(account.bare)
+        if found is not None:
+            self._drop(found.id)
 
     def slot_lost(self, slot: int) -> None:
-        for bare in [bare for bare in self._sleepers if slot_of(bare) == slot]:
-            self._drop(bare)
+        for id in [id for id, sleepers in self._sleepers.items() if slot_of(sleepers.jid) == slot]:
+            self._drop(id)
 
     async def device_revoked(self, account: Account, keys: Sequence[int]) -> None:
         """Ends the registrations of devices that are not there any more.
@@ -349,31 +347,36 @@ class Pushing(Feature):
         online = set(account.sessions)
         gone = [
             one.id
-            for one in self.registered(account.jid)
+            for one in self.registered(account.id)
             if (one.device not in there if one.device else one.resource not in online)
         ]
-        await self.unregister(account.jid, gone)
+        await self.unregister(account.id, gone)
 
     def session_opened(self, session: Session) -> None:
         if session.account.waking is not None:
             session.state[Pushing] = (self._ids.next(session.account.slot), self.now())
 
     def session_resumed(self, session: Session) -> None:
-        if (sleepers := self._sleepers.get(session.bare)) is not None:
+        if (sleepers := self._sleepers.get(session.account.id)) is not None:
             session.state[Pushing] = (self._ids.next(session.account.slot), self.now())
             sleepers.is_here(session)
 
     def session_available(self, session: Session) -> None:
-        if (sleepers := self._sleepers.get(session.bare)) is not None:
+        if (sleepers := self._sleepers.get(session.account.id)) is not None:
             sleepers.is_here(session)
 
     def session_closed(self, session: Session) -> None:
-        if (sleepers := self._sleepers.get(session.bare)) is not None:
+        if (sleepers := self._sleepers.get(session.account.id)) is not None:
             sleepers.left(session)
 
     def _unloaded(self, envelope: Envelope) -> None:
-        if (sleepers := self._sleepers.get(envelope.to.bare)) is not None:
-            sleepers.received(envelope.id, envelope.stanza)
+        if self._sleepers:
+            self._tasks.spawn(self._load(envelope))
+
+    async def _load(self, envelope: Envelope) -> None:
+        account = await self._accounts.load(envelope.to.bare)
+        if account is not None and account.waking is not None:
+            account.waking.received(envelope.id, envelope.stanza)
 
     def _posted(self, posting: Posting) -> None:
         """A group has shared a message with its members, most of whom may not be in memory."""
@@ -382,20 +385,22 @@ class Pushing(Feature):
             return
         author = posting.sender.bare if posting.sender is not None else ""
         ref = to_text(posting.id)
-        for jid in self._sleepers.keys() & posting.recipients.keys():
-            sleepers = self._of(jid, posting.recipients[jid])
-            if sleepers is not None and jid != author:
+        for id in self._sleepers.keys() & set(posting.recipients.values()):
+            sleepers = self._sleepers[id]
+            if sleepers.jid != author:
                 sleepers.missed(posting.id, posting.group.jid, ref, worth)
-            elif sleepers is not None:
+            else:
                 sleepers.sent(stanza, posting.group.address)
 
     def _read_in_group(self, bare: str, group: str, id: int) -> None:
-        if (sleepers := self._sleepers.get(bare)) is not None:
+        account = self._accounts.get(bare)
+        sleepers = self._sleepers.get(account.id) if account is not None else None
+        if sleepers is not None:
             sleepers.read_upto(group, id)
 
     async def _published(self, owner: JID, account: int, node: str) -> None:
         """A device has noted up to where it has shown chats (XEP-0490)."""
-        sleepers = self._sleepers.get(owner.bare) if node == _DISPLAYED_NODE else None
+        sleepers = self._sleepers.get(account) if node == _DISPLAYED_NODE else None
         if sleepers is None or self._inside is None:
             return
         for peer in sleepers.waiting_peers:

@@ -23,6 +23,8 @@ from kith.client import (
     Message,
     MessageChanged,
     MessageDeleted,
+    NotChangeable,
+    NotSendable,
     Place,
     State,
 )
@@ -384,3 +386,43 @@ async def test_a_file_that_the_server_refuses_fails_and_the_text_behind_it_goes(
     await pair.ada.resend(failed)
     (got,) = await pair.got()
     assert (await media(got).save(tmp_path / "b.txt")).read_text() == "content of a"
+
+
+async def test_what_failed_is_sent_again_with_its_caption(pair: Pair, tmp_path: Path) -> None:
+    await pair.ada.send(pair.ben.jid, "0")
+    await pair.got()
+    await pair.ada._media.service._service()
+    pair.ada._media.service._most = 5
+    with pytest.raises(MediaRefused):
+        await pair.ada.send_file(pair.ben.jid, photo(tmp_path), caption="My garden")
+    pair.ada._media.service._most = 0
+    again = await pair.ada.resend(pair.ada.history(pair.ben.jid)[-1])
+    (got,) = await pair.got()
+    assert (got.body, media(got).kind) == ("My garden", MediaKind.PICTURE)
+    await until(lambda: pair.ada.queued() == 0)
+    rows = pair.ada._db.sql.execute("SELECT about, state FROM messages WHERE kind = 'caption'").fetchall()
+    assert [about for about, _ in rows] == [again.id]
+    with pytest.raises(NotChangeable):
+        await again.edit("Another garden")
+
+
+async def test_what_is_to_be_viewed_once_is_not_forwarded(pair: Pair, tmp_path: Path) -> None:
+    await pair.ada.send_file(pair.ben.jid, photo(tmp_path), once=True)
+    (got,) = await pair.got()
+    assert media(got).once
+    with pytest.raises(NotSendable):
+        await got.forward("cyd@localhost")
+    assert not pair.uploads.claims
+
+
+async def test_a_file_of_another_app_is_uploaded_anew_when_it_is_forwarded(
+    pair: Pair, tmp_path: Path
+) -> None:
+    cyd = await pair.stack.enter_async_context(pair.server.client("cyd"))
+    await pair.ada.send_file(pair.ben.jid, photo(tmp_path), encrypted=False)
+    (got,) = await pair.got()
+    await got.forward(cyd.jid)
+    (again,) = await receive(cyd)
+    assert (again.encrypted, media(again).encrypted, media(again).kind) == (True, True, MediaKind.PICTURE)
+    assert len(pair.uploads.blobs) == 2
+    assert digest(await media(again).save(tmp_path)) == digest(await media(got).save(tmp_path / "x.jpg"))

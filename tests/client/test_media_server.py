@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kith.client import MediaKind, Place
-from tests.client.conftest import People, receive
+from kith.client import MediaKind, MessageDeleted, Place
+from tests.client.conftest import People, event, receive
 from tests.client.test_media import digest, media, photo
 
 MEGABYTE = 1024 * 1024
@@ -41,3 +41,25 @@ async def test_files_go_through_the_media_server_and_claims_keep_them(
         while (await ada.media_usage()).bytes > MEGABYTE:
             await asyncio.sleep(0.1)
     assert (await ben.media_usage()).bytes > 9 * MEGABYTE
+
+
+async def test_files_of_groups_reach_all_members_and_a_file_of_zero_bytes_is_one(
+    people: People, tmp_path: Path
+) -> None:
+    ada, ben, cyd = [await people.open(people.account(name)) for name in ("ada", "ben", "cyd")]
+    group = (await ada.make_group("Tea", [ben.jid, cyd.jid])).jid
+    for client in (ben, cyd):
+        await people.has_keys(ada, client.jid)
+    await ada.send_file(group, photo(tmp_path), caption="My garden")
+    (tmp_path / "empty.txt").write_text("")
+    sent = await ada.send_file(group, tmp_path / "empty.txt")
+    for client in (ben, cyd):
+        found, empty = await receive(client, 2)
+        assert (found.body, found.author, found.encrypted) == ("My garden", ada.jid, True)
+        assert (await media(found).save(tmp_path)).stat().st_size == media(found).size
+        assert (await media(empty).save(tmp_path)).read_bytes() == b""
+        assert [one.body for one in client.history(group) if not one.change] == ["My garden", ""]
+    with ben.events() as events:
+        await sent.delete()
+        deleted = await event(events, MessageDeleted)
+    assert deleted.message.media is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import struct
 import wave
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,17 @@ def test_a_file_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> Non
         target.write(b"half")
         raise MediaDamaged("cut off")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_video_of_a_phone_that_was_held_upright_stays_so(tmp_path: Path) -> None:
+    file = video(tmp_path / "a.mp4")
+    data = bytearray(file.read_bytes())
+    matrix = data.index(b"tkhd") + 44  # ISO/IEC 14496-12 §8.3.2, version 0
+    turned = (0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+    data[matrix : matrix + 36] = struct.pack(">9i", *turned)
+    file.write_bytes(data)
+    found = prepare(file, tmp_path, as_document=False, high_quality=False)
+    assert (found.media.width, found.media.height) == (48, 64)
+    with av.open(str(found.path)) as copy, av.open(str(file)) as before:
+        turns = [next(one.decode(video=0)).rotation for one in (copy, before)]
+    assert turns[0] == turns[1] != 0

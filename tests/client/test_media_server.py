@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kith.client import MediaKind, MessageDeleted, Place
+from kith.client.media.service import MediaService, Slot
 from tests.client.conftest import People, event, receive
 from tests.client.test_media import digest, media, photo
 
@@ -44,10 +46,19 @@ async def test_files_go_through_the_media_server_and_claims_keep_them(
 
 
 async def test_files_of_groups_reach_all_members_and_a_file_of_zero_bytes_is_one(
-    people: People, tmp_path: Path
+    people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, ben, cyd = [await people.open(people.account(name)) for name in ("ada", "ben", "cyd")]
     group = (await ada.make_group("Tea", [ben.jid, cyd.jid])).jid
+    await ada.change_group(group, expire=7 * 86400)
+    asked: list[float] = []
+    slot = MediaService.slot
+
+    async def note(self: MediaService, *wanted: Any) -> Slot:
+        asked.append(wanted[-1])
+        return await slot(self, *wanted)
+
+    monkeypatch.setattr(MediaService, "slot", note)
     for client in (ben, cyd):
         await people.has_keys(ada, client.jid)
     await ada.send_file(group, photo(tmp_path), caption="My garden")
@@ -59,6 +70,7 @@ async def test_files_of_groups_reach_all_members_and_a_file_of_zero_bytes_is_one
         assert (await media(found).save(tmp_path)).stat().st_size == media(found).size
         assert (await media(empty).save(tmp_path)).read_bytes() == b""
         assert [one.body for one in client.history(group) if not one.change] == ["My garden", ""]
+    assert asked == [8 * 86400, 8 * 86400]  # the claim ends a day after the message
     with ben.events() as events:
         await sent.delete()
         deleted = await event(events, MessageDeleted)

@@ -50,7 +50,9 @@ class MediaParts:
         self.http = http
         self.records = MediaRecords(database, history)
         self.service = MediaService(stream)
-        self.uploading = Uploading(database, history, self.records, self.service, http, self.on_progress)
+        self.uploading = Uploading(
+            database, history, self.records, self.service, http, self.on_progress, groups.lifetime
+        )
         self.fetching = Fetching(self.records, self.service, http)
         self.missing = MissingFiles(
             stream,

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, SubElement
@@ -84,13 +84,17 @@ class MediaService:
         """A new session has begun: the server may have another service."""
         self._jid = None
 
-    async def slot(self, name: str, size: int, type: str, claim: str) -> Slot:
-        """A slot for so many bytes. ``claim``: that of `claim_of`, or empty."""
+    async def slot(self, name: str, size: int, type: str, claim: str, lasts: float = 0) -> Slot:
+        """A slot for so many bytes.
+
+        ``claim``: that of `claim_of`, or empty. ``lasts``: after so many seconds the file is not needed any
+        more; 0: nobody knows.
+        """
         jid = await self._service()
         if self._most and size > self._most:
             raise MediaRefused(f"The server takes files of up to {size_text(self._most)}.")
         request = Element(f"{{{UPLOAD}}}request", {"filename": name, "size": str(size), "content-type": type})
-        SubElement(request, f"{{{MEDIA}}}resumable", {"claim": claim} if claim else {})
+        SubElement(request, f"{{{MEDIA}}}resumable", ({"claim": claim} if claim else {}) | _until(lasts))
         answer = await self._ask("get", jid, request)
         slot = answer.find(f"{{{UPLOAD}}}slot")
         put = None if slot is None else slot.find(f"{{{UPLOAD}}}put")
@@ -106,10 +110,11 @@ class MediaService:
             "" if resumable is None else resumable.get("blob", ""),
         )
 
-    async def claim(self, blob: str, secret: bytes) -> None:
-        """Makes a claim to a blob. Raises MediaGone if that is not possible."""
+    async def claim(self, blob: str, secret: bytes, lasts: float = 0) -> None:
+        """Makes a claim to a blob, for so many seconds. Raises MediaGone if that is not possible."""
         shown = base64.urlsafe_b64encode(secret).decode().rstrip("=")
-        await self._ask("set", await self._service(), Element(f"{{{MEDIA}}}claim", blob=blob, secret=shown))
+        claim = Element(f"{{{MEDIA}}}claim", {"blob": blob, "secret": shown} | _until(lasts))
+        await self._ask("set", await self._service(), claim)
 
     async def release(self, blob: str) -> None:
         """Gives up our claim to a blob. Raises MediaGone if there is none."""
@@ -172,6 +177,13 @@ class MediaService:
 
 
 _MAX_SIZE = "max-file-size"
+
+
+def _until(lasts: float) -> dict[str, str]:
+    """The attribute that says when a claim ends."""
+    if not lasts:
+        return {}
+    return {"until": (datetime.now(UTC) + timedelta(seconds=lasts)).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _refusal(condition: str, text: str, answer: Element) -> Exception:

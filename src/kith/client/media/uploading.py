@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 PART: Final = 1024 * 1024
 _PORTION: Final = 256 * 1024
 _AT_ONCE = 3
+_DAY = 86400.0
 _LONGEST_PAUSE = 60.0
 #: HTTP: the slot is not valid any more, or the upload is gone, so another slot is needed.
 _SLOT_OVER = (401, 403, 404, 410)
@@ -50,7 +51,10 @@ class Uploading:
         service: MediaService,
         http: MediaHTTP,
         progress: Callable[[Message, int, int, bool], None],
+        expires: Callable[[str], int],
     ) -> None:
+        """``expires(group)``: after how many seconds its messages disappear; 0: never."""
+        self._expires = expires
         self._db = database
         self._history = history
         self._records = records
@@ -130,7 +134,7 @@ class Uploading:
             if waiting.file:
                 media, blob = await self._put(waiting, media, message)
             else:
-                media, blob = await self._claim(media)
+                media, blob = await self._claim(media, message)
         except (MediaUnreachable, OSError) as error:
             _log.info("the file of message %d has to wait: %s", waiting.row, error)
             self._pause(waiting.row, getattr(error, "retry_in", 0.0))
@@ -176,7 +180,8 @@ class Uploading:
 
         for _ in range(_MOST_SLOTS):
             if slot is None:
-                slot = await self._service.slot(upload_name(media), waiting.size, _slot_type(media), claim)
+                wanted = upload_name(media), waiting.size, _slot_type(media), claim
+                slot = await self._service.slot(*wanted, self._lasts(message))
                 self._records.note_slot(waiting.row, slot)
                 self._db.commit()
                 self._http.note_origin(slot.get)
@@ -238,14 +243,19 @@ class Uploading:
                 raise MediaUnreachable(f"The server does not take the file (HTTP {answer.status}).")
         report(size, size)
 
-    async def _claim(self, media: Media) -> tuple[Media, str]:
+    async def _claim(self, media: Media, message: Message) -> tuple[Media, str]:
         """Makes a claim to the file of a forwarded message."""
         blob = blob_of(media.address or "")
         try:
-            await self._service.claim(blob, claim_secret(media.key))
+            await self._service.claim(blob, claim_secret(media.key), self._lasts(message))
         except MediaGone:
             raise MediaGone("The server does not have the file any more.") from None
         return media, blob
+
+    def _lasts(self, message: Message) -> float:
+        """For how many seconds the file is needed, with a day for clocks and the time that it waits; or 0."""
+        seconds = self._expires(message.peer) if message.group else 0
+        return seconds + _DAY if seconds else 0
 
     async def _release(self) -> None:
         """Releases the claims of deleted messages."""

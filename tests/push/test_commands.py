@@ -24,7 +24,6 @@ async def test_an_operator_wakes_the_devices_of_an_account(tmp_path: Path) -> No
             ada = Person(server)
             phone = await ada.register()
             address = phone.login["address"]
-            assert "wants to be woken" in (await _kith(server, "push", "test", address)).stdout
             browser = service.browser()
             await ada.done("PUT", "/api/push", browser.subscription(), phone)
             done = await _kith(server, "push", "test", address)
@@ -33,7 +32,6 @@ async def test_an_operator_wakes_the_devices_of_an_account(tmp_path: Path) -> No
             service.status = [(403, {})]
             failed = await _kith(server, "push", "test", address)
             assert (failed.returncode, "403" in failed.stdout) == (1, True)
-            assert "no account" in (await _kith(server, "push", "test", "nobody@localhost")).stderr
         assert "not running" in (await _kith(server, "push", "test", address)).stderr
 
 

@@ -410,7 +410,7 @@ async def test_a_read_mark_counts_in_its_own_chat_alone(tmp_path: Path) -> None:
         await n.there.says(ben, text)
         await n.write(desktop, "ben", "<displayed xmlns='urn:xmpp:chat-markers:0' id='same'/>")
         await n.passes()
-        assert n.carrier.woken == ["ada/phone"]  # for eve's
+        assert [wake.count for _, wake in n.carrier.pushes] == [1]  # for eve's
 
 
 async def test_one_push_is_on_its_way_to_a_device_at_a_time(tmp_path: Path) -> None:
@@ -493,6 +493,11 @@ async def test_devices_move_with_their_account_to_another_address(tmp_path: Path
         assert n.carrier.woken == []
         await n.write(ben, "eva")
         assert n.carrier.woken == ["ada/phone"]
+        phone = await n.person("eva/phone")
+        await n.write(ben, "eva")
+        await n.acknowledges(phone)
+        await n.passes(10 * BACKOFF[0])
+        assert n.carrier.woken == []
 
 
 # -- restarts ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
@@ -129,3 +130,19 @@ async def test_without_its_bucket_the_server_asks_to_wait_and_loses_nothing(
             assert answer.status == 204, await answer.text()
         async with http.get(slot.get) as answer:
             assert (answer.status, await answer.read()) == (200, data)
+
+
+async def test_verification_reads_the_bucket_and_finds_what_is_wrong_there(
+    s3: S3, media: RunningServer, ada: Uploader
+) -> None:
+    good, cut, gone = [await ada.put(os.urandom(5000)) for _ in range(3)]
+    client: Any = s3.client()
+    client.put_object(Bucket=BUCKET, Key=f"through/{cut.blob}", Body=b"x" * 4999)
+    client.delete_object(Bucket=BUCKET, Key=f"through/{gone.blob}")
+    done = media.kith("media", "verify", check=False)
+    assert done.returncode == 1
+    found = done.stdout + done.stderr
+    assert good.blob not in found
+    assert all(blob in found for blob in (cut.blob, gone.blob)), found
+    client.put_object(Bucket=BUCKET, Key=f"through/{cut.blob}", Body=b"x" * 5000)
+    assert cut.blob in media.kith("media", "verify", check=False).stdout

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.interop.converse import chromium as run_chromium
 from tests.web.device import until
@@ -160,3 +161,26 @@ async def test_video_is_cut_encoded_here_and_plays_while_it_comes(people: People
     await ben.evaluate(f"document.querySelector('{PLAYER}').currentTime = 6")
     await until(lambda: ben.evaluate(f"document.querySelector('{PLAYER}').ended"), 30)
     assert await ben.evaluate(f"document.querySelector('{PLAYER}').videoHeight") in (240, 480, 720)
+
+
+async def test_stickers_are_made_of_pictures_and_kept(people: People, tmp_path: Path) -> None:
+    ada = await people.one("Ada")
+    ben = await people.one("Ben")
+    await meet(ada, ben)
+    cat = tmp_path / "cat.png"
+    Image.new("RGBA", (900, 700), (200, 90, 20, 120)).save(cat)
+    await ada.on("[aria-label=Attach]", "click")
+    await ada.press("Sticker", "menuitem")
+    await ada.on("dialog input[type=file]", "setInputFiles", str(cat))
+    await ada.on("dialog .sticker img", "waitFor")
+    await ada.press("Send sticker")
+    await ben.shows(".message .sticker img")
+    [message] = [one for one in await ben.stored("messages") if one.get("media")]
+    assert message["media"]["type"] == "image/webp"
+    assert message["media"]["width"] == 512
+    await ben.on(".message .sticker", "click")
+    await ben.press("Add to favourites")
+    await ben.on("[aria-label=Attach]", "click")
+    await ben.press("Sticker", "menuitem")
+    await ben.shows("dialog h3:text-is('Favourites')")
+    await ben.press("Close")

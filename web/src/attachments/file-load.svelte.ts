@@ -2,6 +2,7 @@
 import { fileOf, type Media } from '../local/media'
 import { imageHeader } from '../local/image-header'
 import { type App, DownloadFailed, NotAuthentic, NotHere } from '../sync/app'
+import { Forged } from '../media/segments'
 import { acquire, release, reuse } from './urls'
 
 /** `gone`: the server has it no more; `lost`: no connection; `wrong`: it is not what was described. */
@@ -98,8 +99,8 @@ export class FileLoad {
   }
 }
 
-function problemOf(error: unknown): Problem {
-  if (error instanceof NotAuthentic) return 'wrong'
+export function problemOf(error: unknown): Problem {
+  if (error instanceof NotAuthentic || error instanceof Forged) return 'wrong'
   if (error instanceof DownloadFailed) return error.reason === 'refused' ? 'wrong' : error.reason
   return 'lost'
 }

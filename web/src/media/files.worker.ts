@@ -1,12 +1,14 @@
 /** The worker that encrypts and decrypts files, and prepares pictures, so that the page stays responsive. */
 import { decryptWhole, digestOf, encryptWhole, NotAuthentic } from './cipher'
 import { NoPicture } from './no-picture'
+import { makeSticker, type Sticker } from './stickers'
 import { type PictureEdit, preparePicture, type Prepared, type Quality } from './pictures'
 
 export type Task =
   | { do: 'encrypt'; data: Blob; key: string; iv: string }
   | { do: 'decrypt'; data: Blob; key: string; iv: string; digest: string | undefined; type: string }
   | { do: 'digest'; data: Blob }
+  | { do: 'sticker'; data: Blob }
   | { do: 'picture'; data: Blob; quality: Quality; edit?: PictureEdit }
 
 export interface Results {
@@ -14,12 +16,15 @@ export interface Results {
   decrypt: Blob
   digest: string
   picture: Prepared
+  sticker: Sticker
 }
 
 export type Answer = { id: number } & ({ result: unknown } | { error: string; is?: 'forged' | 'no-picture' })
 
 export async function perform(task: Task): Promise<unknown> {
   switch (task.do) {
+    case 'sticker':
+      return makeSticker(task.data)
     case 'encrypt':
       return encryptWhole(task.data, task.key, task.iv)
     case 'decrypt':

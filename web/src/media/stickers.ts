@@ -1,0 +1,43 @@
+/** Makes a sticker of a picture: WebP of at most 512 pixels, transparent where the picture is. Runs in the worker. */
+import { imageHeader } from '../local/image-header'
+import { LARGEST_STICKER } from '../local/stickers'
+import { NoPicture } from './no-picture'
+
+export interface Sticker {
+  data: Blob
+  width: number
+  height: number
+}
+
+const SIDE = 512
+const QUALITIES = [0.9, 0.75, 0.5]
+
+/** Throws NoPicture. */
+export async function makeSticker(file: Blob): Promise<Sticker> {
+  const header = await imageHeader(file)
+  if (!header) throw new NoPicture()
+  let picture: ImageBitmap
+  try {
+    picture = await createImageBitmap(file.slice(0, file.size, header.type))
+  } catch {
+    throw new NoPicture()
+  }
+  try {
+    const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height))
+    const width = Math.max(1, Math.round(picture.width * scale))
+    const height = Math.max(1, Math.round(picture.height * scale))
+    const canvas = new OffscreenCanvas(width, height)
+    const context = canvas.getContext('2d')
+    if (!context) throw new NoPicture()
+    context.imageSmoothingQuality = 'high'
+    context.drawImage(picture, 0, 0, width, height)
+    for (const quality of QUALITIES) {
+      // a browser that can't write WebP makes PNG of it, which is as good
+      const data = await canvas.convertToBlob({ type: 'image/webp', quality })
+      if (data.size <= LARGEST_STICKER) return { data, width, height }
+    }
+    throw new NoPicture()
+  } finally {
+    picture.close()
+  }
+}

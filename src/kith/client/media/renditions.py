@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kith.client.media.fetching import Fetching
 
 SOUND = "audio"
-_MOST_INDEX, _MOST_SEGMENTS, _MOST_SEGMENT = 1024 * 1024, 20_000, 64 * 1024 * 1024
+_MOST_INDEX, _MOST_SEGMENTS, _MOST_SEGMENT = 4 * 1024 * 1024, 20_000, 64 * 1024 * 1024
 _MOST_BYTES = 4 * 1024 * 1024 * 1024
 _PORTION = 1024 * 1024
 

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 
 from kith.client.client import Client
 from kith.client.errors import BadCharacters, ClientError, PeerHasNoDevices, TooLarge
+from kith.client.media.texts import wire_text
 from kith.client.message import Message
 from kith.client.tui import actions, voting, words
 from kith.client.tui.actions import About
@@ -72,7 +73,9 @@ class Messaging(Sharing):
         if message is None:
             return
         if event.what == "copy":
-            self.copy_to_clipboard(safe(message.body))
+            media = message.media
+            said = "" if media is None or media.kind.is_file else wire_text(media)
+            self.copy_to_clipboard(safe(message.body or said))
             self.notify("Copied.")
         elif event.what == "save":
             self._save(message)

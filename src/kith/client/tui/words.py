@@ -109,7 +109,7 @@ _SIGNS = {
     MediaKind.AUDIO: "♪",
     MediaKind.FILE: "▤",
     MediaKind.CONTACT: "☻",
-    MediaKind.LOCATION: "⌖",
+    MediaKind.LOCATION: "◎",
 }
 
 

@@ -278,6 +278,7 @@ PLACES = {
     "/": ".chat-row",
     "/new": ".field",
     "/new/group": ".all .row",
+    "/new/broadcast": ".all .row",
     "/group/nobody/0123456789abcdef": ".join",
     "/starred": "h1",
     "/settings": "nav .row",

@@ -132,3 +132,36 @@ def test_a_page_opens_only_the_groups_that_it_has_something_of(tmp_path: Path, b
     assert log.count(connection, some) == 3
     assert log.page(connection, LogQuery(NEW, shared=True, after=2998, limit=9)).complete
     connection.close()
+
+
+def test_a_page_never_has_a_message_without_those_before_it(tmp_path: Path) -> None:
+    first, second = 10, 11
+    connection = opened(tmp_path / "log.db", first, second)
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN")
+    for id, group in ((1, first), (2, second)):
+        write(connection, Shares(connection), id, (NEW,), group=group)
+    connection.execute("COMMIT")
+    writer = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    written = False
+
+    def meanwhile(statement: str) -> None:
+        """While the page is read, each group gets another message."""
+        nonlocal written
+        if "CROSS JOIN share" in statement and not written:
+            written = True
+            writer.execute("BEGIN")
+            for id, group in ((3, first), (4, second)):
+                write(writer, Shares(writer), id, (NEW,), group=group)
+            writer.execute("COMMIT")
+
+    connection.set_trace_callback(meanwhile)
+    page = log.page(connection, LogQuery(NEW, after=1, limit=9, shared=True))
+    connection.set_trace_callback(None)
+    assert written
+    assert [entry.id for entry in page.entries] == [2]
+    page = log.page(connection, LogQuery(NEW, after=2, limit=9, shared=True))
+    assert [entry.id for entry in page.entries] == [3, 4]
+    writer.close()
+    connection.close()

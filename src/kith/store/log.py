@@ -38,9 +38,10 @@ _OWNERS = (
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
     """Reads a page of a log (`LogStore.page`)."""
     if query.shared:
-        found = _entries(connection, query)
-        entries = _read(connection, found, query.limit)
-        complete = next(found, None) is None
+        with shared.snapshot(connection):
+            found = _entries(connection, query)
+            entries = _read(connection, found, query.limit)
+            complete = next(found, None) is None
     else:
         selection = _selection(connection, query)
         if selection is None:
@@ -137,9 +138,10 @@ def undelivered(
     """
     values = {"account": account, "after": after, "since": _LAST if since is None else since}
     if with_shared and since is not None:
-        own = connection.execute(f"{_UNDELIVERED} SELECT id, flags, x'' FROM waiting ORDER BY id", values)
-        others = shared.entries(connection, LogQuery(account, after=max(after, since)))
-        return _read(connection, heapq.merge(own, others), limit)
+        with shared.snapshot(connection):
+            own = connection.execute(f"{_UNDELIVERED} SELECT id, flags, x'' FROM waiting ORDER BY id", values)
+            others = shared.entries(connection, LogQuery(account, after=max(after, since)))
+            return _read(connection, heapq.merge(own, others), limit)
     rows = connection.execute(
         f"{_UNDELIVERED}, first AS (SELECT id, flags FROM waiting ORDER BY id LIMIT :rows) "
         "SELECT first.id, stanza, first.flags FROM first CROSS JOIN message "

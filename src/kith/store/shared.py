@@ -14,6 +14,7 @@ each on the number of groups, but not on the length of logs.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import sqlite3
@@ -26,6 +27,23 @@ from kith.store.inserts import insert_shares
 #: An entry that was found: its id, its flags, and what only this account gets.
 Found = tuple[int, int, bytes]
 _END = (1 << 63) - 1  # greater than any id
+
+
+@contextlib.contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements within see the same state of the database.
+
+    Otherwise a page that reads one group after the other could have a later message without an earlier one
+    of another group, which a client that continues after it would never get.
+    """
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 class Shares:

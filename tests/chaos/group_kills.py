@@ -160,7 +160,7 @@ class Cast:
         everybody = [*self.members, self.away]
         with contextlib.suppress(TimeoutError):
             await until(
-                lambda: all(len(one.notebook.seen) >= self.acknowledged for one in everybody), 20, "gaps"
+                lambda: all(len(one.notebook.seen) >= self.acknowledged for one in everybody), 60, "gaps"
             )
         await asyncio.sleep(0.5)  # for what should not come
         self.away.hang_up()

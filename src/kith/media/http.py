@@ -27,7 +27,7 @@ IDLE = 60.0
 _FAREWELL = 2.0
 #: How long a request that was refused is read further, so that the client sees why, in seconds.
 LINGER = 3.0
-_READ_BYTES = 128 * 1024
+_READ_BYTES = 256 * 1024
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
@@ -156,7 +156,8 @@ class MediaWeb:
                 upload = await self._uploads.find(blob, proof)
                 if upload.completed is not None:
                     raise UploadError(409, "this file was uploaded before")
-                await self._uploads.receive(await self._uploads.begin_again(upload), proof, body(request))
+                upload = await self._uploads.begin_again(upload)
+                await self._uploads.receive(upload, proof, body(request), whole=True)
         except Interrupted:
             raise UploadError(408, "the file did not come as a whole") from None
         except UploadError as error:

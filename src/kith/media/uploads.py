@@ -148,14 +148,16 @@ class Uploads:
         token: str,
         pieces: AsyncIterator[bytes],
         checksum: tuple[Digest, bytes] | None = None,
+        whole: bool = False,
     ) -> Blob:
         """Appends pieces to an upload, and makes a blob of it if it is complete then.
 
+        ``whole``: the client sends everything again after an interruption, so it is synced once, in the end.
         ``checksum``: a hash function and what it has to give for the pieces; if it does not, nothing of them
         is kept. Returns the upload with its new offset. If the pieces end with `Interrupted`, what came
         before is kept, unless there is a checksum. Raises UploadError, Interrupted.
         """
-        writing = Writing(self._depot, upload, hashlib.sha256(token.encode()).digest(), checksum)
+        writing = Writing(self._depot, upload, hashlib.sha256(token.encode()).digest(), checksum, whole)
         with _refusing():
             return await writing.run(pieces)
 
@@ -189,12 +191,18 @@ class Writing:
     """One request that appends to an upload."""
 
     def __init__(
-        self, depot: Depot, upload: Blob, token: bytes, checksum: tuple[Digest, bytes] | None
+        self,
+        depot: Depot,
+        upload: Blob,
+        token: bytes,
+        checksum: tuple[Digest, bytes] | None,
+        whole: bool,
     ) -> None:
         self._depot = depot
         self._upload = upload
         self._token = token
         self._checksum = checksum
+        self._syncs = checksum is None and not whole
         self._offset = upload.offset
         self._crc = upload.crc
 
@@ -243,10 +251,11 @@ class Writing:
                 self._moved(_now())
                 await depot.on_disk(partial(self._write, descriptor, piece))
                 unsynced += len(piece)
-                if unsynced >= _SYNC_EVERY and self._checksum is None:
-                    await depot.on_disk(lambda: os.fdatasync(descriptor))
-                    self._upload = await self._save()
+                if unsynced >= _SYNC_EVERY:
                     unsynced = 0
+                    if self._syncs:
+                        await depot.on_disk(lambda: os.fdatasync(descriptor))
+                        self._upload = await self._save()
                     if self._upload.size - self._offset > await depot.free():
                         raise BlobFull("less is free than media_free_bytes")
         except Interrupted as error:

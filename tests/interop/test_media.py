@@ -8,7 +8,7 @@ import io
 import re
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from kith.client import Client, Media, MediaKind, Message
 from tests.conftest import RunningServer, running
 from tests.federation.world import Authority
 from tests.interop.chatting import make_contacts
+from tests.interop.converse import chromium, converse
 from tests.interop.desktop import Desktop, world
 from tests.interop.gajim import gajim
 from tests.interop.omemo_client import Omemo
@@ -238,11 +239,16 @@ def pin_of(server: RunningServer) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-async def shows_picture(screen: Desktop, name: str) -> Path:
-    """Waits until the screen shows much of both colours of the picture. Returns the screenshot."""
+async def shows_picture(screen: Desktop, name: str) -> None:
+    """Waits until the screen shows much of both colours of the picture."""
+    await colours_in(partial(screen.picture, name), screen.shots / f"{name}.png")
+
+
+async def colours_in(look: Callable[[], Awaitable[object]], shot: Path) -> None:
+    """Takes screenshots until one has much of both colours of the picture."""
     async with asyncio.timeout(60):
         while True:
-            shot = await screen.picture(name)
+            await look()
             with Image.open(shot) as found:
                 small = found.convert("RGB").resize((110, 72))
             near = [
@@ -253,7 +259,7 @@ async def shows_picture(screen: Desktop, name: str) -> Path:
                 for colour in (LEFT, RIGHT)
             ]
             if min(near) > 40:
-                return shot
+                return
             await asyncio.sleep(0.3)
 
 
@@ -307,3 +313,24 @@ async def test_gajim_shows_and_sends_encrypted_pictures(
         got = await received(client, file=True)
         assert (got.encrypted, media(got).kind) == (True, MediaKind.PICTURE)
         assert is_picture(await media(got).save(tmp_path / "from-gajim.jpg"))
+
+
+async def test_converse_js_shows_and_sends_encrypted_pictures(
+    server: RunningServer, person: Person, tmp_path: Path
+) -> None:
+    ada, ben = person("ada"), person("ben")
+    await make_contacts(server, ada, ben)
+    (tmp_path / "profile").mkdir()
+    with chromium(tmp_path / "profile") as chrome:
+        async with converse(chrome, server.http_port) as browser, sdk(server, ben, tmp_path) as client:
+            await browser.log_in(ada)
+            await has_keys(client, ada)
+            await browser.chat_with(ben)
+            await browser.encrypt()
+            await client.send_file(ada, picture(tmp_path), caption="My garden")
+            await browser.reads("My garden")
+            await colours_in(partial(browser.picture, tmp_path / "converse.png"), tmp_path / "converse.png")
+            await browser.on("converse-chat input[type=file]", "setInputFiles", str(picture(tmp_path)))
+            got = await received(client, file=True)
+            assert (got.encrypted, media(got).kind) == (True, MediaKind.PICTURE)
+            assert is_picture(await media(got).save(tmp_path / "from-converse.jpg"))

@@ -173,6 +173,10 @@ async def test_files_get_through_cuts_and_restarts_in_every_phase(people: People
     await ada.shows(".file .ring")
     async with down(people.server):
         await ada.write("And then")
+    for person in (ada, ben):
+        await person.evaluate(
+            "dispatchEvent(new Event('online'))"
+        )  # without the pause before the next attempt
     await ben.shows(".file .name:text-is('large.bin')")
     await ben.reads("And then")
 

@@ -21,6 +21,15 @@ export interface Results {
 
 export type Answer = { id: number } & ({ result: unknown } | { error: string; is?: 'forged' | 'no-picture' })
 
+/** Pictures are prepared one after the other, since each takes much memory while it is decoded. */
+let last: Promise<unknown> = Promise.resolve()
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = last.then(work)
+  last = done.catch(() => undefined)
+  return done
+}
+
 export async function perform(task: Task): Promise<unknown> {
   switch (task.do) {
     case 'sticker':
@@ -32,7 +41,7 @@ export async function perform(task: Task): Promise<unknown> {
     case 'digest':
       return digestOf(task.data)
     case 'picture':
-      return preparePicture(task.data, task.quality, task.edit)
+      return inTurn(() => preparePicture(task.data, task.quality, task.edit))
   }
 }
 

@@ -26,9 +26,11 @@ export class Draft {
   edit = $state.raw<PictureEdit>({ turn: 0, strokes: [] })
   /** It looks like a picture, but this browser can't open it, so it goes as a document. */
   unreadable = $state(false)
-  /** The file as it was chosen; for pictures only, since other files are not drawn. */
+  /** A picture as it is sent in the standard quality, unchanged: enough for the screen. Empty: it is not ready yet. */
   url = $state('')
   video: VideoDraft | undefined
+  private ended = false
+  private plain: Promise<Prepared> | undefined
   private ready: { of: string; made: Promise<Prepared> } | undefined
 
   private constructor(readonly file: File) {
@@ -51,18 +53,27 @@ export class Draft {
       return draft
     }
     draft.kind = 'picture'
-    draft.url = URL.createObjectURL(file.slice(0, file.size, header.type))
+    void draft.look()
     return draft
   }
 
   end(): void {
+    this.ended = true
     if (this.url) URL.revokeObjectURL(this.url)
     this.video?.end()
   }
 
-  /** Prepares it in the background, as it is most probably sent. */
-  prepareSoon(quality: SendQuality): void {
-    if (this.kind === 'picture' && quality !== 'original') void this.prepared(quality).catch(() => undefined)
+  /** A picture is decoded once: what is shown is what is most probably sent. */
+  private async look(): Promise<void> {
+    try {
+      this.plain = inWorker({ do: 'picture', data: this.file, quality: 'standard' })
+      const { data } = await this.plain
+      if (!this.ended) this.url = URL.createObjectURL(data)
+    } catch (error) {
+      console.debug('a picture that can not be opened', error)
+      this.kind = 'file'
+      this.unreadable = true
+    }
   }
 
   /** What is sent. */
@@ -85,6 +96,8 @@ export class Draft {
   }
 
   private prepared(quality: Quality): Promise<Prepared> {
+    const { turn, crop, strokes } = this.edit
+    if (this.plain && quality === 'standard' && !turn && !crop && !strokes.length) return this.plain
     const of = JSON.stringify([quality, this.edit])
     if (this.ready?.of !== of) {
       const made = inWorker({ do: 'picture', data: this.file, quality, edit: this.edit })

@@ -19,7 +19,7 @@ from PIL import Image
 
 from kith.client import MediaDamaged, MediaKind, MediaUnreachable, Place
 from kith.client.extra import Extra, Upload
-from kith.client.media import descriptor, plain
+from kith.client.media import descriptor, plain, renditions
 from kith.client.media.addresses import aesgcm, parse_aesgcm
 from kith.client.media.http import MediaHTTP, _is_public
 from kith.client.media.placing import placed
@@ -305,3 +305,24 @@ def test_a_video_of_a_phone_that_was_held_upright_stays_so(tmp_path: Path) -> No
     with av.open(str(found.path)) as copy, av.open(str(file)) as before:
         turns = [next(one.decode(video=0)).rotation for one in (copy, before)]
     assert turns[0] == turns[1] != 0
+
+
+def test_picture_and_sound_of_renditions_become_one_video(tmp_path: Path) -> None:
+    sound = tmp_path / "sound.mp4"
+    with av.open(str(sound), "w") as output:
+        stream: Any = output.add_stream("libopus", rate=48_000, layout="mono")
+        for number in range(50):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=960)
+            frame.sample_rate, frame.pts = 48_000, number * 960
+            frame.planes[0].update(bytes(1920))
+            for packet in stream.encode(frame):
+                output.mux(packet)
+        for packet in stream.encode(None):
+            output.mux(packet)
+    renditions._join([video(tmp_path / "picture.mp4"), sound], tmp_path / "joined.mp4")
+    with av.open(str(tmp_path / "joined.mp4")) as joined:
+        assert [one.type for one in joined.streams] == ["video", "audio"]
+        assert sum(1 for _ in joined.decode(video=0)) == 10
+    (tmp_path / "wrong").write_bytes(b"no video")
+    with pytest.raises(MediaDamaged):
+        renditions._join([tmp_path / "wrong", sound], tmp_path / "again.mp4")

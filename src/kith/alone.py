@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import ssl
 from collections.abc import Callable
 
@@ -28,19 +27,20 @@ from kith.media.signing import CONTROL
 from kith.ports.blobs import BlobError
 from kith.ports.connection import ClientStream, Security, Sink
 from kith.renewal import Renewal
+from kith.stoppable import Stoppable
 from kith.store.errors import StoreError
 from kith.store.folder import FolderLock, check_folder
 from kith.wire.limits import Limits
 from kith.wire.parser import ParserPool
 
 
-class MediaProcess:
+class MediaProcess(Stoppable):
     """Has what `kith.server.Server` has: `start`, `run`, `stop`, and what signals need."""
 
     def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
+        super().__init__()
         self.config = config
         self._reread = reread
-        self._stopping = asyncio.Event()
         self._memory = Memory()
         self._tasks = Tasks()
         self._clock = Clock()
@@ -95,19 +95,8 @@ class MediaProcess:
         self._renewal.reload_certificate()
         await self._memory.give_back(self._edge.connection_limit.ended, self._clock.steady())
 
-    def request_stop(self) -> None:
-        self._stopping.set()
-
-    def listen_to_signals(self) -> None:
-        """Lets SIGINT and SIGTERM stop the server, and SIGHUP reload settings and certificate."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._renewal.reload())
-
-    async def run(self) -> None:
-        """Returns after `request_stop`."""
-        await self._stopping.wait()
+    def reload(self) -> None:
+        self._renewal.reload()
 
     async def stop(self) -> None:
         """Closes the ports, waits a moment for what is in progress, and closes the folder."""

@@ -27,6 +27,7 @@ from kith.accounts.budget import Budget
 from kith.base.figures import Figures as NodeFigures
 from kith.base.histogram import SECONDS, Histogram
 from kith.core.sessions.resumption import Resumption
+from kith.edge.application import HTTPApplication
 from kith.edge.edge import Edge
 from kith.federation.federation import Federation
 from kith.ports.store import Holdings, Store
@@ -218,7 +219,7 @@ class Figures(Collector):
         yield _counter("kith_federation_failures", "Times that a server was not reached.", outgoing.failures)
 
 
-class Metrics:
+class Metrics(HTTPApplication):
     """Serves ``/metrics``. `start` has to be awaited before `handler` is called."""
 
     def __init__(
@@ -240,19 +241,7 @@ class Metrics:
         self._counted = -HOLDINGS_AGE
         app = web.Application()
         app.router.add_get("/metrics", self._answer)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def start(self) -> None:
-        await self._runner.setup()
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-
-    def handler(self) -> asyncio.Protocol:
-        """An aiohttp protocol for one connection."""
-        server = self._runner.server
-        assert server is not None
-        return server()
+        super().__init__(web.AppRunner(app, access_log=None))
 
     async def watch(self) -> None:
         """Measures the delay of the event loop, until it is cancelled."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -64,6 +63,7 @@ from kith.push.pushing import Pushing
 from kith.records.passwords import Passwords
 from kith.renewal import Renewal
 from kith.site import Site
+from kith.stoppable import Stoppable
 from kith.store.connection import prepare
 from kith.store.folder import FolderLock, check_folder
 from kith.store.sqlite import SQLiteStore
@@ -84,14 +84,14 @@ _DATABASE_BUSY = 10.0
 _BACKLOG = 1024
 
 
-class Server:
+class Server(Stoppable):
     """A server. Await `start`, then `run`, which returns when the server is to stop, then `stop`."""
 
     def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
         """``reread``: reads the settings again, on SIGHUP. Raises ConfigError."""
+        super().__init__()
         self.config = config
         self._reread = reread
-        self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
         self.federation: Federation | None = None
@@ -288,19 +288,8 @@ class Server:
     def _direct_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=False)
 
-    def request_stop(self) -> None:
-        self._stopping.set()
-
-    def listen_to_signals(self) -> None:
-        """Lets SIGINT and SIGTERM stop the server, and SIGHUP reload settings and certificate."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self.renewal.reload())
-
-    async def run(self) -> None:
-        """Returns after `request_stop`."""
-        await self._stopping.wait()
+    def reload(self) -> None:
+        self.renewal.reload()
 
     async def stop(self) -> None:
         """Stops the server: commits everything, saves sessions that can be resumed, and closes connections.

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from kith.edge.application import HTTPApplication
 from kith.edge.certificate import ascii_domain
 from kith.edge.edge import Edge
 from kith.edge.media_origin import CANONICAL, RELATION, canonical_origin, download_origin, origin_for
@@ -56,7 +57,7 @@ class Part(Protocol):
         """Adds the routes to the application."""
 
 
-class Web:
+class Web(HTTPApplication):
     """The HTTP side of a server, on aiohttp. ``parts`` add further routes; one of them may serve ``/``."""
 
     def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
@@ -73,21 +74,11 @@ class Web:
             part.add_to(app)
         if all(route.resource is None or route.resource.canonical != "/" for route in app.router.routes()):
             app.router.add_get("/", self._index)
-        self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL, logger=_logger
+        super().__init__(
+            web.AppRunner(
+                app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL, logger=_logger
+            )
         )
-
-    async def start(self) -> None:
-        await self._runner.setup()
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-
-    def handler(self) -> asyncio.Protocol:
-        """An aiohttp protocol for one connection."""
-        server = self._runner.server
-        assert server is not None
-        return server()
 
     def _websocket_url(self, request: web.Request) -> str:
         """The WebSocket URL for clients (XEP-0156 §2.2): ``wss``, unless logins without TLS are allowed.

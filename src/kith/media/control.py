@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 import structlog
 from aiohttp import web
 
 from kith.base.clock import Clock
+from kith.edge.application import HTTPApplication
 from kith.media.requests import Media, MediaUnreachable, Reply, Request
 from kith.media.signing import NONCE, SIGNATURE, TIME, Gatekeeper, Unsigned, sign_answer
 
@@ -19,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 _FAREWELL = 5.0
 
 
-class Control:
+class Control(HTTPApplication):
     """Answers signed requests over HTTP. ``key``: what they are signed with."""
 
     def __init__(self, media: Media, key: bytes, clock: Clock) -> None:
@@ -29,19 +28,7 @@ class Control:
         self._gatekeeper = Gatekeeper(key)
         app = self.app = web.Application(client_max_size=1024 * 1024)
         app.router.add_post(PATH, self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL)
-
-    async def start(self) -> None:
-        await self._runner.setup()
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-
-    def handler(self) -> asyncio.Protocol:
-        """An aiohttp protocol for one connection."""
-        server = self._runner.server
-        assert server is not None
-        return server()
+        super().__init__(web.AppRunner(app, access_log=None, shutdown_timeout=_FAREWELL))
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from kith.edge.application import HTTPApplication
 from kith.edge.media_origin import greeting
 from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
@@ -51,7 +52,7 @@ class Working(Protocol):
     working: bool
 
 
-class MediaWeb:
+class MediaWeb(HTTPApplication):
     """An aiohttp application; `handler` makes the protocol of a connection."""
 
     def __init__(self, depot: Depot, uploads: Uploads, proxy: Proxy) -> None:
@@ -67,29 +68,22 @@ class MediaWeb:
         proxy.add_to(app.router)
         app.router.add_get("/health", self._health)
         self.app = app
-        self._runner = web.AppRunner(
-            *(app,),
-            access_log=None,
-            keepalive_timeout=75,
-            auto_decompress=False,
-            lingering_time=LINGER,
-            shutdown_timeout=_FAREWELL,
-            logger=_logger,
-            read_bufsize=_READ_BYTES,
+        super().__init__(
+            web.AppRunner(
+                *(app,),
+                access_log=None,
+                keepalive_timeout=75,
+                auto_decompress=False,
+                lingering_time=LINGER,
+                shutdown_timeout=_FAREWELL,
+                logger=_logger,
+                read_bufsize=_READ_BYTES,
+            )
         )
 
-    async def start(self) -> None:
-        await self._runner.setup()
-
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        await super().stop()
         await self._proxy.stop()
-
-    def handler(self) -> asyncio.Protocol:
-        """An aiohttp protocol for one connection."""
-        server = self._runner.server
-        assert server is not None
-        return server()
 
     @web.middleware
     async def _outer(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -160,7 +160,7 @@ async def test_everything_can_be_done_without_a_mouse(people: People) -> None:
     await ada.on("textarea", "type", "by keys")
     await ada.do("key", "Enter")
     await ada.reads("by keys")
-    for key in ("Shift+Tab", "Shift+Tab"):  # over the emojis to the newest message
+    for key in ("Shift+Tab", "Shift+Tab", "Shift+Tab"):  # over emojis and files to the newest message
         await ada.do("key", key)
     await ada.shows(f"{ada.bubble('by keys')}:focus")
     await ada.do("key", "ArrowUp")

@@ -187,7 +187,7 @@ async def test_the_keyboard_comes_to_messages_and_from_there_to_what_is_in_them(
     await ada.press("Send")
     await ada.shows(".message .reply")
     await ada.on("textarea", "focus")
-    for key in ("Shift+Tab", "Shift+Tab"):  # over the emojis
+    for key in ("Shift+Tab", "Shift+Tab", "Shift+Tab"):  # over emojis and files
         await ada.do("key", key)
     await ada.shows(".message:has(.reply):focus")
     await ada.do("key", "ArrowRight")

@@ -5,7 +5,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { brotliCompress, constants, gzip } from 'node:zlib'
+import { brotliCompress, constants } from 'node:zlib'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { build, type Plugin } from 'vite'
 import { injectManifest } from 'workbox-build'
@@ -94,6 +94,7 @@ async function adminPage(root: string, folder: string): Promise<void> {
   })
 }
 
+/** Without TLS the app runs on this machine alone, and over TLS browsers accept Brotli; so there are no other copies. */
 async function compress(folder: string): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile() && KINDS.test(entry.name))
@@ -104,7 +105,6 @@ async function compress(folder: string): Promise<void> {
       if (data.length < SHORT) return
       const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }
       await writeFile(`${path}.br`, await promisify(brotliCompress)(data, quality))
-      await writeFile(`${path}.gz`, await promisify(gzip)(data, { level: 9 }))
     })
   )
 }

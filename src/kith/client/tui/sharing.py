@@ -90,7 +90,8 @@ class Sharing(App[None]):
         opener = shutil.which("xdg-open" if sys.platform != "darwin" else "open")
         if media is None or media.type not in _OPENED or opener is None:
             why = "There is no file to open." if media is None else "That kind of file is only saved (S)."
-            self.notify(why if opener else "There is no program to open files with. S saves it.")
+            missing = "There is no program to open files with. S saves it."
+            self.notify(why if opener else missing, markup=False)
             return
         folder = Path(tempfile.gettempdir()) / f"kith-{os.getuid()}"
         try:

@@ -103,7 +103,7 @@ export function bytes(count: number): string {
   return new Intl.NumberFormat(language.tag, {
     style: 'unit',
     unit: units[step] ?? 'byte',
-    unitDisplay: 'short',
+    unitDisplay: step === 0 ? 'long' : 'short', // the short one has no plural
     maximumFractionDigits: step < 2 ? 0 : 1
   }).format(count / 1000 ** step)
 }

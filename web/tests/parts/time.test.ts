@@ -30,6 +30,6 @@ test('lengths of time and sizes have the unit that fits', () => {
   expect(span(604_800)).toBe('1 week')
   expect(span(86_400)).toBe('1 day')
   expect(span(5400)).toBe('90 minutes')
-  expect(bytes(0)).toBe('0 byte')
+  expect([0, 1, 900].map(bytes)).toEqual(['0 bytes', '1 byte', '900 bytes'])
   expect(bytes(4_600_000)).toBe('4.6 MB')
 })

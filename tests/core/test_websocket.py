@@ -205,6 +205,8 @@ async def test_a_message_in_frames_without_end_is_not_kept(server: RunningServer
                     await asyncio.sleep(0)
 
         sending = asyncio.create_task(connection.send(frames()))
-        assert (await client.take("error"))[0].tag.endswith("policy-violation")
+        with contextlib.suppress(ConnectionClosed):  # a reset may overtake the error, since we still write
+            assert (await client.take("error"))[0].tag.endswith("policy-violation")
         with contextlib.suppress(ConnectionClosed):
             await sending
+        assert sent < 20_000

@@ -11,6 +11,7 @@ from typing import Any, cast
 from kith.client.bot.handled import Handled
 from kith.client.database import Database
 from kith.client.history import History
+from kith.client.media.records import MediaRecords
 from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
 PEER = "ben@localhost"
@@ -51,6 +52,7 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
     )
     handled = Handled(database, history)
     handled.next_messages(10_000)
+    media = MediaRecords(database, history)
     ours = history.ours(PEER, str(newest.row - 1 if newest.incoming else newest.row)) or newest
     return {
         "recognise": lambda: history.holds(PEER, True, "none", "none", "none"),
@@ -75,6 +77,8 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
         "page": lambda: history.page(PEER, None, 10),
         "chat": lambda: history.chat(PEER),
         "asked again": lambda: history.is_requested_again(PEER, "none"),
+        "wait for files": lambda: media.must_wait(newest),
+        "files that wait": media.waiting,
         "bot begins": lambda: handled.attempt(newest),
         "bot ends": lambda: handled.done([newest.row]),
     }

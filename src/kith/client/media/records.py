@@ -54,7 +54,7 @@ class MediaRecords:
     def waiting(self) -> list[Waiting]:
         """The files of queued messages that are not uploaded yet, in order."""
         rows = self._db.sql.execute(
-            "SELECT o.row, o.file, o.size, o.slot FROM media_out o JOIN messages m ON m.row = o.row"
+            "SELECT o.row, o.file, o.size, o.slot FROM media_out o CROSS JOIN messages m ON m.row = o.row"
             " WHERE m.state = 'queued' AND NOT m.deleted ORDER BY o.row"
         )
         return [_waiting(*row) for row in rows]
@@ -66,8 +66,9 @@ class MediaRecords:
 
     def must_wait(self, message: Message) -> bool:
         """Whether a message, or one before it in its chat, waits for its file."""
+        # a cross join keeps the order, in which the few files come before the many messages
         found = self._db.sql.execute(
-            "SELECT 1 FROM media_out o JOIN messages m ON m.row = o.row"
+            "SELECT 1 FROM media_out o CROSS JOIN messages m ON m.row = o.row"
             " WHERE o.row <= ? AND m.peer = ? AND m.state = 'queued' AND NOT m.deleted LIMIT 1",
             (message.row, message.peer),
         )

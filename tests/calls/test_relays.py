@@ -13,7 +13,7 @@ from kith.calls.relays import SharedSecretRelays, credential
 from kith.calls.services import MAX_REQUESTS, ExternalServices
 from kith.config import Config, ConfigError, load
 from kith.config.relays import RelaySettings, parse_relay_url
-from kith.ports.relay import RelayService
+from kith.ports.relay import RelayService, RelayURL
 from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
@@ -53,11 +53,11 @@ def test_credentials_say_nothing_about_who_calls_and_are_new_each_time() -> None
 
 def test_all_urls_of_a_relay_have_the_same_credentials_and_stun_has_none() -> None:
     udp, tls, stun = services("+491", GERMANY)
-    assert (udp.type, udp.port, udp.transport) == ("turn", 3478, "udp")
-    assert (tls.type, tls.port, tls.transport) == ("turns", 5349, "tcp")
+    assert (udp.url.scheme, udp.url.port, udp.url.transport) == ("turn", 3478, "udp")
+    assert (tls.url.scheme, tls.url.port, tls.url.transport) == ("turns", 5349, "tcp")
     assert udp.username == tls.username
     assert udp.password == tls.password
-    assert (stun.type, stun.username, stun.expires) == ("stun", "", 0)
+    assert (stun.url.scheme, stun.username, stun.expires) == ("stun", "", 0)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_all_urls_of_a_relay_have_the_same_credentials_and_stun_has_none() -> No
 )
 def test_people_are_given_the_relay_of_their_country_first(local: str, hosts: list[str]) -> None:
     found = services(local, EVERYWHERE, GERMANY, BERLIN)
-    assert list(dict.fromkeys(service.host for service in found)) == hosts
+    assert list(dict.fromkeys(service.url.host for service in found)) == hosts
 
 
 def test_without_relays_there_is_the_servers_own_stun() -> None:
-    assert services("ada") == [RelayService("stun", "example.org", 3478, "udp")]
+    assert services("ada") == [RelayService(RelayURL("stun", "example.org", 3478, "udp"))]
     assert services("ada", stun_port=0) == []
 
 

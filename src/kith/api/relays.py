@@ -12,7 +12,6 @@ from kith.accounts.errors import too_many
 from kith.api.endpoint import Call, endpoint
 from kith.base.clock import Clock
 from kith.calls.services import ExternalServices, TooOften
-from kith.config.relays import RelayURL
 from kith.ports.relay import RelayService
 from kith.wire.jid import parse_jid
 
@@ -57,6 +56,5 @@ def _grouped(services: Sequence[RelayService]) -> list[IceServer]:
     """One server for all URLs with the same credentials."""
     found: dict[tuple[str, str], list[str]] = {}
     for service in services:
-        url = RelayURL(service.type, service.host, service.port, service.transport)  # type: ignore[arg-type]
-        found.setdefault((service.username, service.password), []).append(str(url))
+        found.setdefault((service.username, service.password), []).append(str(service.url))
     return [IceServer(urls, *credentials) for credentials, urls in found.items()]

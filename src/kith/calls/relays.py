@@ -14,8 +14,8 @@ from typing import NamedTuple
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.config import Config
-from kith.config.relays import RelaySettings, RelayURL, parse_relay_url
-from kith.ports.relay import RelayService
+from kith.config.relays import RelaySettings, parse_relay_url
+from kith.ports.relay import RelayService, RelayURL
 
 _ID_BYTES = 12
 
@@ -47,16 +47,16 @@ class SharedSecretRelays:
         config = self._config
         if not config.relays:
             host, port = config.domain, config.stun_port
-            return [RelayService("stun", host, port, "udp")] if port else []
+            return [RelayService(RelayURL("stun", host, port, "udp"))] if port else []
         found: list[RelayService] = []
         for relay in sorted(config.relays, key=lambda relay: _distance(relay, local)):
             made: Credential | None = None
             for url in map(parse_relay_url, relay.urls):
                 if not url.scheme.startswith("turn"):
-                    found.append(_service(url))
+                    found.append(RelayService(url))
                     continue
                 made = made or self._credential(relay)
-                found.append(_service(url, made))
+                found.append(RelayService(url, *made))
         return found
 
     def _credential(self, relay: RelaySettings) -> Credential:
@@ -69,9 +69,3 @@ def _distance(relay: RelaySettings, local: str) -> int:
     if not relay.prefixes:
         return 0
     return -max((len(prefix) for prefix in relay.prefixes if local.startswith(prefix)), default=-1)
-
-
-def _service(url: RelayURL, made: Credential | None = None) -> RelayService:
-    if made is None:
-        return RelayService(url.scheme, url.host, url.port, url.transport)
-    return RelayService(url.scheme, url.host, url.port, url.transport, *made)

@@ -59,7 +59,7 @@ class ExternalServices(Feature):
         request = iq.child(_SERVICES)
         wanted = request.get("type") if request is not None else None
         answer = Element(_SERVICES, {"type": wanted} if wanted else {})
-        answer.extend(_element(found) for found in self._found(sender) if wanted in (None, found.type))
+        answer.extend(_element(found) for found in self._found(sender) if wanted in (None, found.url.scheme))
         return (answer,)
 
     @handles_iq("get", ns.EXTERNAL_SERVICES, "credentials", to="server")
@@ -73,9 +73,9 @@ class ExternalServices(Feature):
         answer.extend(
             _element(found)
             for found in self._found(sender)
-            if found.host == asked.get("host")
-            and found.type == asked.get("type")
-            and asked.get("port") in (None, str(found.port))
+            if found.url.host == asked.get("host")
+            and found.url.scheme == asked.get("type")
+            and asked.get("port") in (None, str(found.url.port))
         )
         if not len(answer):
             raise StanzaError("item-not-found", "there is no such service")
@@ -92,12 +92,8 @@ class ExternalServices(Feature):
 
 
 def _element(service: RelayService) -> Element:
-    attrs = {
-        "type": service.type,
-        "host": service.host,
-        "port": str(service.port),
-        "transport": service.transport,
-    }
+    url = service.url
+    attrs = {"type": url.scheme, "host": url.host, "port": str(url.port), "transport": url.transport}
     if service.username:
         expires = datetime.fromtimestamp(service.expires, UTC)
         attrs |= {

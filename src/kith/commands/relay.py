@@ -12,7 +12,6 @@ from kith.base.randomness import Randomness
 from kith.calls.relays import SharedSecretRelays
 from kith.commands.finding import Finding, Verdict
 from kith.config import Config
-from kith.config.relays import RelayURL
 from kith.ports.relay import RelayService
 
 #: How long a relay may take to answer, in seconds.
@@ -42,18 +41,18 @@ async def check_relays(config: Config, context: ssl.SSLContext | None = None) ->
 
 
 async def _check(service: RelayService, context: ssl.SSLContext) -> Finding:
-    url = RelayURL(service.type, service.host, service.port, service.transport)  # type: ignore[arg-type]
+    url = service.url
     what = str(url)
     try:
         async with asyncio.timeout(_SECONDS):
-            told = await (_allocate if service.type.startswith("turn") else _ask)(service, context)
+            told = await (_allocate if url.scheme.startswith("turn") else _ask)(service, context)
     except stun.TransactionFailed as error:
         code = error.response.error_code
         meaning, todo = _MEANING.get(code or 0, (f"it answers with the error {code}", "look at its log"))
         return Finding(what, Verdict.BAD, meaning, todo)
     except (TimeoutError, stun.TransactionTimeout):
-        way = "UDP" if service.transport == "udp" else "TCP"
-        todo = f"see whether it runs, and whether firewalls let {way} pass to port {service.port}"
+        way = "UDP" if url.transport == "udp" else "TCP"
+        todo = f"see whether it runs, and whether firewalls let {way} pass to port {url.port}"
         return Finding(what, Verdict.BAD, "it does not answer", todo)
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason
@@ -66,15 +65,15 @@ async def _check(service: RelayService, context: ssl.SSLContext) -> Finding:
 
 async def _allocate(service: RelayService, context: ssl.SSLContext) -> str:
     """Makes an allocation (RFC 8656 §7), and gives it back. Returns what to say of it."""
-    if service.type == "turns" and service.transport == "udp":
+    if service.url.scheme == "turns" and service.url.transport == "udp":
         return "not tried: DTLS"
     transport, _ = await turn.create_turn_endpoint(
         asyncio.DatagramProtocol,
-        (service.host, service.port),
+        (service.url.host, service.url.port),
         service.username,
         service.password,
-        ssl=context if service.type == "turns" else None,
-        transport=service.transport,
+        ssl=context if service.url.scheme == "turns" else None,
+        transport=service.url.transport,
     )
     address: tuple[str, int] = transport.get_extra_info("sockname")
     transport.close()
@@ -98,10 +97,10 @@ class _Asking(asyncio.DatagramProtocol):
 
 async def _ask(service: RelayService, context: ssl.SSLContext) -> str:
     """Asks for our address. Returns what to say of it."""
-    if service.transport != "udp":
+    if service.url.transport != "udp":
         return "not tried: STUN over TCP"
     loop = asyncio.get_running_loop()
-    to = (service.host, service.port)
+    to = (service.url.host, service.url.port)
     transport, asking = await loop.create_datagram_endpoint(_Asking, remote_addr=to)
     try:
         transport.sendto(bytes(stun.Message(stun.Method.BINDING, stun.Class.REQUEST)))

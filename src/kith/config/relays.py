@@ -5,17 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from kith.config.errors import wrong
+from kith.ports.relay import RelayURL, Scheme, Transport
 
 if TYPE_CHECKING:
     from kith.config.settings import Config
 
-Scheme = Literal["stun", "stuns", "turn", "turns"]
-Transport = Literal["udp", "tcp"]
 #: A URI of RFC 7064 §3.1 or RFC 7065 §3.1.
 _URI = re.compile(
     r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?"
@@ -36,20 +35,6 @@ class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     urls: list[str]
     secret: str = ""
     prefixes: list[str] = []
-
-
-class RelayURL(NamedTuple):
-    """Where a relay is reached. ``scheme`` with an s: over TLS, or DTLS if ``transport`` is udp."""
-
-    scheme: Scheme
-    host: str
-    port: int
-    transport: Transport
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        end = f"?transport={self.transport}" if self.scheme.startswith("turn") else ""
-        return f"{self.scheme}:{host}:{self.port}{end}"
 
 
 def parse_relay_url(text: str) -> RelayURL:

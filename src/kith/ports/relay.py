@@ -7,20 +7,34 @@ A device learns its public address from them (STUN, RFC 8489), or lets them forw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Scheme = Literal["stun", "stuns", "turn", "turns"]
+Transport = Literal["udp", "tcp"]
+
+
+class RelayURL(NamedTuple):
+    """Where a relay is reached. ``scheme`` with an s: over TLS, or DTLS if ``transport`` is udp."""
+
+    scheme: Scheme
+    host: str
+    port: int
+    transport: Transport
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        end = f"?transport={self.transport}" if self.scheme.startswith("turn") else ""
+        return f"{self.scheme}:{host}:{self.port}{end}"
 
 
 class RelayService(NamedTuple):
     """A service that a client may use.
 
-    ``type``: stun, stuns, turn or turns. ``transport``: udp or tcp. ``username`` and ``password`` are empty
-    for STUN. ``expires``: when the credentials end, in seconds since 1970; 0 if there are none.
+    ``username`` and ``password`` are empty for STUN. ``expires``: when they end, in seconds since 1970; 0 if
+    there are none.
     """
 
-    type: str
-    host: str
-    port: int
-    transport: str
+    url: RelayURL
     username: str = ""
     password: str = ""
     expires: float = 0.0

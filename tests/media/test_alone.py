@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from kith.media.signing import NONCE, SIGNATURE, TIME, Gatekeeper, Unsigned, sign_request
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.media.control import PATH
+from kith.media.remote import RemoteMedia
+from kith.media.requests import GetOwners, Owners
+from kith.media.signing import NONCE, SIGNATURE, TIME, Gatekeeper, Unsigned, sign_answer, sign_request
 from tests.conftest import RunningServer, free_ports
 from tests.media.uploading import Uploader, claim
 
@@ -129,6 +138,29 @@ def test_a_signed_request_is_accepted_once_and_while_it_is_new() -> None:
         time = str(2000 + 10 * number)
         gate.check(time, "x", sign_request(key, time, "x", b""), b"", int(time)) if number % 20 == 0 else None
     assert len(gate._seen) < 5
+
+
+async def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
+    key, owners = b"k" * 32, Owners([("1", "ada@localhost"), ("2", "ben@localhost")])
+    content = msgspec.json.encode(owners)
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={SIGNATURE: sign_answer(key, request.headers[NONCE], content)})
+        await answer.prepare(request)
+        for piece in (content[:20], content[20:]):
+            await answer.write(piece)
+            await asyncio.sleep(0.05)
+        return answer
+
+    app = web.Application()
+    app.router.add_post(PATH, slow)
+    async with TestServer(app) as server:
+        media = RemoteMedia(str(server.make_url("")), key, Clock(), Randomness())
+        await media.start()
+        try:
+            assert await media.ask(GetOwners()) == owners
+        finally:
+            await media.stop()
 
 
 def test_it_does_not_start_without_the_secret(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ class RemoteMedia:
             async with self._http.post(
                 self._url, data=body, headers=headers, allow_redirects=False
             ) as answer:
-                content = await answer.content.read(_MOST_BYTES)
+                content = b""
+                while len(content) < _MOST_BYTES and (piece := await answer.content.readany()):
+                    content += piece
                 if answer.status != 200:
                     reason = content[:200].decode(errors="replace").strip()
                     raise MediaUnreachable(f"{self._url} answers {answer.status}: {reason}")

@@ -516,6 +516,24 @@ async def test_what_was_not_pushed_before_a_kill_is_pushed_after_it(tmp_path: Pa
         assert n.carrier.woken == ["ada/phone"]
 
 
+async def test_a_damaged_registration_keeps_nobody_else_asleep_after_a_restart(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with night(tmp_path, clock=clock) as n:
+        store = n.there.node.store
+        await store.create_accounts([("aaron@localhost", {})])  # is read first
+        aaron = await store.account("aaron@localhost")
+        assert aaron is not None
+        await store.put(aaron.id, SPACE, "damaged", b"\xc1")
+        await n.sleeper("ada/phone")
+    async with night(tmp_path, clock=clock) as n:
+        ben = await n.person("ben/desktop")
+        await n.passes()
+        await n.write(ben, "ada")
+        assert n.carrier.woken == ["ada/phone"]
+        await n.write(ben, "aaron")
+        assert n.pushing.registered(aaron.id) == []
+
+
 async def test_what_came_before_a_device_has_registered_never_wakes_it(tmp_path: Path) -> None:
     clock = SetClock()
     async with night(tmp_path, clock=clock) as n:

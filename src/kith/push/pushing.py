@@ -191,6 +191,8 @@ class Pushing(Feature):
         for document, registration in readable(kept[SPACE], decode, "push registration"):
             if document.key not in sleepers.devices:
                 sleepers.devices[document.key] = Sleeper(registration, marks.get(document.key, Marks()))
+        if not sleepers.devices:
+            return  # no registration could be read
         self._sleepers[id] = sleepers
         account = self._accounts.get(jid)
         if account is not None and account.id == id:

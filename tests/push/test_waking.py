@@ -296,6 +296,19 @@ async def test_a_registration_that_the_service_does_not_know_any_more_ends(tmp_p
         assert await n.there.node.store.documents(ada.id, SPACE) == []
 
 
+async def test_registrations_that_two_remove_at_once_end_without_an_error(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        for device in ("phone", "tablet"):
+            await n.sleeper(f"ada/{device}")
+        ada = await n.there.node.accounts.load("ada@localhost")
+        assert ada is not None
+        ids = [one.id for one in n.pushing.registered(ada.id)]
+        removing = (n.pushing.unregister(ada.id, ids) for _ in range(2))
+        assert sum(await asyncio.gather(*removing)) == 2
+        assert ada.waking is None
+        assert await n.there.node.store.documents(ada.id, SPACE) == []
+
+
 async def test_a_service_that_refuses_for_now_is_asked_again_when_it_wants(tmp_path: Path) -> None:
     async with night(tmp_path) as n:
         ben = await n.person("ben/desktop")

@@ -131,14 +131,16 @@ class Pushing(Feature):
     async def unregister(self, account: int, ids: Sequence[str]) -> int:
         """Removes registrations. Returns how many there were."""
         sleepers = self._sleepers.get(account)
-        found = [id for id in ids if sleepers is not None and id in sleepers.devices]
-        for id in found:
-            assert sleepers is not None
+        if sleepers is None:
+            return 0
+        found = [id for id in ids if id in sleepers.devices]
+        for id in found:  # before anything is awaited: somebody else may remove them too
             sleepers.devices.pop(id).ended = True
+        if not sleepers.devices:
+            self._drop(account)
+        for id in found:
             await self._store.remove(account, SPACE, id)
             await self._store.remove(account, MARKS, id)
-        if sleepers is not None and not sleepers.devices:
-            self._drop(account)
         return len(found)
 
     def _drop(self, id: int) -> None:

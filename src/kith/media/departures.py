@@ -10,6 +10,8 @@ from kith.media.requests import Drop, GetOwners, Media, MediaUnreachable, Owners
 from kith.ports.store import Store
 
 logger = structlog.get_logger("kith")
+#: How many accounts are looked at with one query.
+_PAGE = 500
 
 
 class Departures:
@@ -59,11 +61,8 @@ class Departures:
             if not page.owners:
                 break
             after = page.owners[-1][0]
-        if not doubtful:
-            return []
-        for jid in await self._store.accounts():  # an account may have moved to another address
-            if (record := await self._store.account(jid)) is not None:
-                doubtful.discard(str(record.id))
-                if not doubtful:
-                    break
+        jid = ""
+        while doubtful and (accounts := await self._store.overview((), jid, _PAGE)):
+            jid = accounts[-1].jid
+            doubtful.difference_update(str(one.id) for one in accounts)  # some have moved to another address
         return sorted(doubtful)

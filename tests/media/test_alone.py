@@ -134,6 +134,13 @@ def test_a_signed_request_is_accepted_once_and_while_it_is_new() -> None:
     ):
         with pytest.raises(Unsigned):
             gate.check(time, nonce, signature, body, now)
+    for time, nonce, text in (
+        ("1000", "\udcff", signature),
+        ("1000", "n2", "\udcff"),
+        ("\udcff", "n2", signature),
+    ):
+        with pytest.raises(Unsigned):  # as aiohttp decodes bytes that are not UTF-8
+            gate.check(time, nonce, text, b"body", 1030)
     for number in range(100):  # what it remembers does not grow for ever
         time = str(2000 + 10 * number)
         gate.check(time, "x", sign_request(key, time, "x", b""), b"", int(time)) if number % 20 == 0 else None

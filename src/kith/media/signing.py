@@ -41,6 +41,8 @@ class Gatekeeper:
 
     def check(self, time: str, nonce: str, signature: str, body: bytes, now: float) -> None:
         """``now``: the time of day. Raises Unsigned."""
+        if not (time + nonce + signature).isascii():
+            raise Unsigned("its header fields are not all ASCII")
         if not hmac.compare_digest(sign_request(self._key, time, nonce, body).encode(), signature.encode()):
             raise Unsigned("the signature is wrong: do both servers have the same media_secret?")
         if not time.isdecimal() or abs(int(time) - now) > SKEW:

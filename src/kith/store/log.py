@@ -64,7 +64,7 @@ def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
 
 def _read_by(connection: sqlite3.Connection, account: int, entries: list[Entry]) -> list[Entry]:
     """Entries of a group, with what one account gets of them alone."""
-    found = shared.named(connection, account, as_json([entry.id for entry in entries]))
+    found = shared.entries(connection, LogQuery(account, ids=[entry.id for entry in entries]))
     own = {id: part for id, _, part in found}
     return [entry._replace(own=own.get(entry.id, b"")) for entry in entries]
 

@@ -195,15 +195,6 @@ def _named(connection: sqlite3.Connection, query: LogQuery) -> Iterator[Found]:
     )
 
 
-def named(connection: sqlite3.Connection, account: int, ids: str) -> Iterator[Found]:
-    """Those of the entries with these ids (a JSON list) that groups have shared with an account."""
-    return connection.execute(
-        f"SELECT share.id, {SHARED}, ifnull(own, x'') FROM json_each(:ids) CROSS JOIN share "
-        "ON share.id = value AND share.account = :account ORDER BY share.id",
-        {"account": account, "ids": ids},
-    )
-
-
 def owned(connection: sqlite3.Connection, ids: str) -> dict[int, list[bytes]]:
     """What accounts get alone of the messages with these ids (a JSON list)."""
     found: dict[int, list[bytes]] = {}

@@ -1,8 +1,7 @@
 """Messages: those that wait for a device, and archives (XEP-0227 §4.5 and §4.12).
 
-A message in an archive keeps its time. The log orders messages by ids that contain the time, so each gets
-the id of its millisecond; the lower bits are the account's number, because no two messages may have the same
-id. Messages that wait are usually in the archive as well, and are then the same message.
+A message in an archive keeps its time (`kith.moving.past`). Messages that wait are usually in the archive as
+well, and are then the same message.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement
 from kith.base.ids import parse_stamp, stamp_of, to_text
 from kith.moving.arrival import Arrival, Context, Standing
 from kith.moving.names import ARCHIVE_TAG, MESSAGE_TAG, NAMESPACES, OFFLINE_TAG
+from kith.moving.past import SHIFT, PastIds, is_past
 from kith.moving.reading import Part
 from kith.ports.store import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, LogStore
 from kith.wire import ns
@@ -30,9 +30,6 @@ _RESULT, _FORWARDED, _DELAY = (
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 #: Elements that the old server added for itself (ejabberd).
 _INTERNAL = frozenset((ns.tag("urn:xmpp:mam:tmp", "archived"), "{jabber:x:delay}x"))
-_SHIFT = 20  # bits of an id below the milliseconds
-#: The half of these bits that the numbering of new messages does not reach.
-_HALF = 1 << (_SHIFT - 1)
 _PAGE = 500
 _MAX_STANZA = Limits().stanza_bytes
 #: Limits for messages that wait, which are kept in memory until the account is complete.
@@ -49,7 +46,7 @@ class Messages:
         self._context = context
         self._arrival = arrival
         self._latest = int(context.clock.now() * 1000)  # nothing is from the future
-        self._last = 0  # the millisecond of the last message
+        self._ids = PastIds()
         self._mark = 0
         self._flagged: list[int] = []  # archived messages that wait
         self._waiting: list[tuple[int, bytes, JID]] = []
@@ -88,12 +85,7 @@ class Messages:
         return found
 
     def _imported(self, entry: Entry) -> bool:
-        low = entry.id & ((1 << _SHIFT) - 1)
-        return low == self._low and not entry.flags & UNDELIVERED
-
-    @property
-    def _low(self) -> int:
-        return _HALF + self._arrival.id % _HALF
+        return is_past(entry.id, self._arrival.id) and not entry.flags & UNDELIVERED
 
     async def close(self) -> None:
         """Stores the messages that wait, in the order of their times."""
@@ -110,7 +102,7 @@ class Messages:
                 self._context.report.found("waiting messages")
                 continue
             else:
-                id = self._id(milliseconds)
+                id = self._ids.next(milliseconds, self._arrival.id)
                 self._mark = max(self._mark, id)  # what is flagged has to be below the mark
                 flags = INCOMING | UNDELIVERED
                 self._context.writes.append(id, stanza, self._arrival.id, peer.bare, flags)
@@ -135,7 +127,7 @@ class Messages:
             incoming = sender.bare != self._arrival.jid or recipient.bare == self._arrival.jid
             peer = sender if incoming else recipient
             print_ = _fingerprint(stanza)
-            id = self._id(milliseconds)
+            id = self._ids.next(milliseconds, self._arrival.id)
             there = self._find(milliseconds, print_)
             if there is None:
                 flags = INCOMING if incoming else 0
@@ -223,16 +215,6 @@ class Messages:
     def _milliseconds(self, moment: datetime) -> int:
         return min(max(int(moment.timestamp() * 1000), 1), self._latest)
 
-    def _id(self, milliseconds: int) -> int:
-        """An id of this time, after the last one if that is of the same time or a little later.
-
-        Many servers store times in seconds, so the order of messages in one second is that of the file.
-        """
-        if milliseconds <= self._last < milliseconds + 1000:
-            milliseconds = self._last + 1
-        self._last = milliseconds
-        return (milliseconds << _SHIFT) + self._low
-
     # -- what is there already --------------------------------------------------------------------------
 
     async def _load(self) -> None:
@@ -271,7 +253,7 @@ class Messages:
 
 def _key(entry: Entry) -> tuple[int, bytes]:
     """What tells whether a message is there: its second, and its content."""
-    return (entry.id >> _SHIFT) // 1000, _fingerprint(entry.stanza)
+    return (entry.id >> SHIFT) // 1000, _fingerprint(entry.stanza)
 
 
 def _fingerprint(stanza: bytes) -> bytes:

@@ -29,6 +29,7 @@ from kith.groups.names import CHANGE, ITEM, OCCUPANT, USER
 from kith.groups.nicknames import default_nick, free_nick
 from kith.moving.arrival import Context
 from kith.moving.names import ARCHIVE_TAG, CARD_TAG, CREATED_TAG, MEMBER_TAG, SUBJECT_TAG
+from kith.moving.past import PastIds
 from kith.moving.reading import Event, HostOpened, Part, RoomClosed, RoomOpened
 from kith.ports.store import LogQuery, Shared
 from kith.wire import ns
@@ -42,8 +43,6 @@ from kith.wire.stanza import Stanza
 _BEGUN = "rooms-moving-in"
 _FORWARDED, _DELAY = ns.tag(ns.FORWARD, "forwarded"), ns.tag(ns.DELAY, "delay")
 _MESSAGE, _STANZA_ID = ns.tag(ns.CLIENT, "message"), ns.tag(ns.STANZA_ID, "stanza-id")
-_SHIFT = 20  # bits of an id below the milliseconds
-_HALF = 1 << (_SHIFT - 1)
 _PAGE = 500
 _MAX_STANZA = Limits().stanza_bytes
 #: Attributes of notices that are addresses.
@@ -63,7 +62,7 @@ class _Room:
         self.group: Group | None = None
         self.existing = False  # it was here before this import
         self.there: set[bytes] = set()  # the messages that it had then
-        self.last = 0  # the millisecond of the last message
+        self.ids = PastIds()
         self.audiences: dict[int, Sequence[int]] = {}  # by the number of members that had come
 
 
@@ -303,7 +302,7 @@ class RoomImporter:
         if print_ in room.there:
             report.found(kind)
             return
-        id = self._id(room, group, time)
+        id = room.ids.next(time, group.id)
         message.append(Element(_STANZA_ID, {"id": to_text(id), "by": group.jid}))
         stanza = Stanza.from_element(message).to_bytes()
         if len(stanza) > _MAX_STANZA:
@@ -340,13 +339,6 @@ class RoomImporter:
         message.attrib.clear()
         message.attrib.update(attrs)
         return author
-
-    def _id(self, room: _Room, group: Group, milliseconds: int) -> int:
-        """An id of this time, after the last one if that is of the same time or a little later."""
-        if milliseconds <= room.last < milliseconds + 1000:
-            milliseconds = room.last + 1
-        room.last = milliseconds
-        return (milliseconds << _SHIFT) + _HALF + group.id % _HALF
 
     def _audience(self, room: _Room, group: Group, time: int) -> Sequence[int]:
         """The accounts that were members at a time."""

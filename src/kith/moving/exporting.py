@@ -73,7 +73,7 @@ class Exporter:
             self._write(f"<room xmlns='{ROOMS}' name='{name}'>\n")
             for element in head:
                 self._file.write(serialize(element, ROOMS) + b"\n")
-            await self._list("archive", ARCHIVE, room_exporting.archive(self._store, record.id))
+            await self._list("archive", ARCHIVE, messages.archive(self._store, record.id, group=True))
             self._write("</room>\n")
         return count
 

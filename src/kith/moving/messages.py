@@ -12,6 +12,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import parse_stamp, stamp_of, to_text
+from kith.core.log.own import with_all
 from kith.moving.arrival import Arrival, Context, Standing
 from kith.moving.names import ARCHIVE_TAG, MESSAGE_TAG, NAMESPACES, OFFLINE_TAG
 from kith.moving.past import SHIFT, PastIds, is_past
@@ -279,16 +280,20 @@ def _as_client(element: Element) -> None:
             child.tag = ns.tag(ns.CLIENT, name)
 
 
-async def archive(store: LogStore, account: int) -> AsyncIterator[Element]:
-    """The messages of an archive, the oldest first, each as ``<result/>``."""
+async def archive(store: LogStore, log: int, group: bool = False) -> AsyncIterator[Element]:
+    """The messages of an archive, the oldest first, each as ``<result/>``.
+
+    ``group``: it is that of a group, whose messages have the parts of all members.
+    """
     after = 0
     while True:
-        page = await store.page(LogQuery(account, after=after, limit=_PAGE))
+        page = await store.page(LogQuery(log, after=after, limit=_PAGE))
+        own = await store.owned([entry.id for entry in page.entries]) if group else {}
         for entry in page.entries:
             result = Element(_RESULT, {"id": to_text(entry.id)})
             forwarded = SubElement(result, _FORWARDED)
             SubElement(forwarded, _DELAY, {"stamp": stamp_of(entry.id)})
-            forwarded.append(Stanza.from_bytes(entry.stanza).element)
+            forwarded.append(Stanza.from_bytes(with_all(entry.stanza, own.get(entry.id, ()))).element)
             yield result
         if page.complete or not page.entries:
             return

@@ -1,13 +1,11 @@
-"""Writes a group as a room of an export, with all that is needed to have it again."""
+"""What an export says of a group, as a room, before its archive: all that is needed to have it again."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
-from kith.base.ids import stamp, stamp_of, to_text
-from kith.core.log.own import with_all
+from kith.base.ids import stamp
 from kith.features.forms import X
 from kith.groups import card
 from kith.groups import config as configs
@@ -16,12 +14,8 @@ from kith.groups import members as affiliations
 from kith.groups.configuration import form_of
 from kith.groups.groups import GROUP, MEMBERS
 from kith.moving.names import CREATED_TAG, MEMBER_TAG, SUBJECT_TAG
-from kith.ports.store import LogQuery, Store
-from kith.wire import ns
+from kith.ports.store import Store
 from kith.wire.canonical import parse_children
-from kith.wire.stanza import Stanza
-
-_PAGE = 500
 
 
 async def head(store: Store, id: int) -> list[Element] | None:
@@ -60,23 +54,6 @@ def _member(member: affiliations.Member) -> Element:
         "invited": "true" if member.pending else "",
     }
     return Element(MEMBER_TAG, {name: value for name, value in attrs.items() if value})
-
-
-async def archive(store: Store, id: int) -> AsyncIterator[Element]:
-    """The messages of a group, the oldest first, each as ``<result/>``, with the keys of all members."""
-    after = 0
-    while True:
-        page = await store.page(LogQuery(id, after=after, limit=_PAGE))
-        own = await store.owned([entry.id for entry in page.entries])
-        for entry in page.entries:
-            result = Element(ns.tag(ns.MAM, "result"), {"id": to_text(entry.id)})
-            forwarded = SubElement(result, ns.tag(ns.FORWARD, "forwarded"))
-            SubElement(forwarded, ns.tag(ns.DELAY, "delay"), {"stamp": stamp_of(entry.id)})
-            forwarded.append(Stanza.from_bytes(with_all(entry.stanza, own.get(entry.id, ()))).element)
-            yield result
-        if page.complete or not page.entries:
-            return
-        after = page.entries[-1].id
 
 
 def _stamp(milliseconds: int) -> str:

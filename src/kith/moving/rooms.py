@@ -8,6 +8,7 @@ time on from which they were members.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from xml.etree.ElementTree import Element
@@ -25,6 +26,7 @@ from kith.groups.config import Config
 from kith.groups.group import Group, State
 from kith.groups.groups import GROUP, MEMBERS, memberships
 from kith.groups.members import AFFILIATIONS, Affiliation, Member, Members
+from kith.groups.messages import MAX_SUBJECT
 from kith.groups.names import CHANGE, ITEM, OCCUPANT, USER
 from kith.groups.nicknames import default_nick, free_nick
 from kith.moving.arrival import Context
@@ -63,6 +65,7 @@ class _Room:
         self.existing = False  # it was here before this import
         self.there: set[bytes] = set()  # the messages that it had then
         self.ids = PastIds()
+        self.came: list[tuple[int, int]] = []  # the seconds when members came, and their accounts, in order
         self.audiences: dict[int, Sequence[int]] = {}  # by the number of members that had come
 
 
@@ -147,7 +150,7 @@ class RoomImporter:
             at = self._time(part.element.get("at")) or 0
             room.state = msgspec.structs.replace(
                 room.state,
-                subject=(part.element.text or "")[:2000],
+                subject=(part.element.text or "")[:MAX_SUBJECT],
                 subject_by=part.element.get("by", ""),
                 subject_at=at,
             )
@@ -208,6 +211,7 @@ class RoomImporter:
             report.take("members", len(people))
         id = record.id if record is not None else await self._create(room, people)
         room.group = Group(jid, id, room.config, room.state, Members(people))
+        room.came = sorted((one.since // 1000, one.account) for one in people if one.belongs and one.account)
         if record is not None:
             await self._load(room, id)
 
@@ -309,7 +313,7 @@ class RoomImporter:
             report.leave(kind, f"larger than {_MAX_STANZA} bytes", group.jid)
             return
         expires = time // 1000 + group.config.expire if group.config.expire else None
-        shared = Shared(group.id, self._audience(room, group, time), expires=expires)
+        shared = Shared(group.id, _audience(room, time // 1000), expires=expires)
         self._context.writes.append(id, stanza, group.id, author, 0, shared)
         report.take(kind)
 
@@ -340,15 +344,6 @@ class RoomImporter:
         message.attrib.update(attrs)
         return author
 
-    def _audience(self, room: _Room, group: Group, time: int) -> Sequence[int]:
-        """The accounts that were members at a time."""
-        ids = tuple(
-            member.account
-            for member in group.members
-            if member.belongs and member.account and member.since // 1000 <= time // 1000
-        )
-        return room.audiences.setdefault(len(ids), ids)  # members come one after the other
-
     async def _load(self, room: _Room, id: int) -> None:
         """Reads which messages the group has."""
         after = 0
@@ -373,6 +368,14 @@ class RoomImporter:
             return self._context.names.jid(text).bare
         except ValueError:
             return None
+
+
+def _audience(room: _Room, second: int) -> Sequence[int]:
+    """The accounts that were members at a time: the same object while nobody comes."""
+    count = bisect_right(room.came, second, key=lambda one: one[0])
+    if count not in room.audiences:
+        room.audiences[count] = tuple(account for _, account in room.came[:count])
+    return room.audiences[count]
 
 
 def _print(message: Element) -> bytes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
 from kith.core.actors.account import Session
+from kith.groups.occupants import Occupant
 from tests.groups.test_entering import items, trio
 from tests.groups.there import GROUP, GROUPS, There, conditions
 from tests.parts import DOMAIN
@@ -73,3 +76,17 @@ async def test_an_admin_s_app_sees_and_decides_who_gets_voice(there: There) -> N
     assert await waiting() == []
     assert conditions(await there.write(ben, "now")) == []
     assert conditions(await there.write(cyd, "not yet")) == ["forbidden"]
+
+
+async def test_who_has_asked_and_left_is_not_kept_in_memory(there: There) -> None:
+    _, ben, cyd = await trio(there, moderatedroom="1")
+    for _ in range(3):
+        assert await submit(there, ben, ROLE) == []
+        await there.says(ben, f"<presence type='unavailable' to='{GROUP}/ben'/>")
+        await there.enter(ben, "ben")
+    assert await submit(there, cyd, ROLE) == []
+    gc.collect()
+    group = there.service.groups.get(GROUP)
+    assert group is not None
+    kept = [one for one in gc.get_objects() if isinstance(one, Occupant) and one.bare == ben.account.jid]
+    assert kept == [group.occupants.get("ben")]

@@ -55,7 +55,9 @@ class VoiceRequests(Feature):
             Field(_ALLOW, ("0",), "boolean", "Let this person speak?"),
         ]
         asked = build_form("form", REQUEST, fields, "Somebody asks to speak")
-        self._asking.setdefault(group, set()).add(occupant)
+        asking = self._asking.get(group, set())
+        there = (one for one in group.occupants if one in asking)  # those who have left are forgotten
+        self._asking[group] = {occupant, *there}
         for other, client in list(group.occupants.clients()):
             if other.role is Role.MODERATOR:
                 attrs = {"from": group.jid, "to": str(client)}

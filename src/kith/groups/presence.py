@@ -124,16 +124,21 @@ class RoomPresence:
         Otherwise clients that look for the author among the occupants, such as Profanity, could not decrypt
         what they write. ``client``: only to this one.
         """
-        affiliation = group.members.affiliation(bare)
-        user = Element(USER)
-        attrs = {"affiliation": affiliation.word, "role": group.role_of(affiliation).word, "jid": bare}
-        SubElement(user, ITEM, attrs)
-        shown = Occupant(nick, bare, group.role_of(affiliation))
-        for _, viewer in list(group.occupants.clients()) if client is None else ((None, client),):
-            nicks = group.occupants.introduced.setdefault(str(viewer), set())
+        introduced, strangers = group.occupants.introduced, []
+        for _, viewer in group.occupants.clients() if client is None else ((None, client),):
+            nicks = introduced.setdefault(str(viewer), set())
             if nick not in nicks:
                 nicks.add(nick)
-                self._send(group, shown, viewer, "", [user])
+                strangers.append(viewer)
+        if not strangers:
+            return  # as for each message but the first
+        affiliation = group.members.affiliation(bare)
+        role = group.role_of(affiliation)
+        user = Element(USER)
+        SubElement(user, ITEM, {"affiliation": affiliation.word, "role": role.word, "jid": bare})
+        shown = Occupant(nick, bare, role)
+        for viewer in strangers:
+            self._send(group, shown, viewer, "", [user])
 
     def withdraw(self, group: Group, nick: str) -> None:
         """A member who was introduced is not one any more, or has another nickname."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from kith.config.errors import wrong
 from kith.config.settings import Config
+from kith.config.urls import url_problem
 
 
 def check_media(config: Config, places: Mapping[str, str]) -> None:
@@ -30,14 +31,8 @@ def check_media(config: Config, places: Mapping[str, str]) -> None:
 
 
 def _problem(url: str) -> str:
-    """Why a text is not the address of a server, to which paths can be added; empty if it is one."""
-    if not url.startswith(("https://", "http://")):
-        return "it has to start with https:// or http://"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return f"not a URL: {error}"
-    if not host or parts.username is not None:
-        return "it has to name a host, and no user"
+    """Why paths can't be added to the address of a server; empty if they can."""
+    if reason := url_problem(url):
+        return reason
+    parts = urlsplit(url)
     return "nothing may stand behind the path" if parts.query or parts.fragment else ""

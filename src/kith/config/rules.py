@@ -12,6 +12,7 @@ from kith.config.media_rules import check_media
 from kith.config.relays import check_relays
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
 from kith.config.sms_rules import check_sms
+from kith.config.urls import url_problem
 from kith.wire.jid import JID, parse_jid
 
 #: The kinds of contact address that XEP-0157 knows.
@@ -42,15 +43,9 @@ def _check_urls(config: Config, places: Mapping[str, str]) -> None:
         url = getattr(config, name)
         if not url:
             continue
-        if not url.startswith(("https://", "http://")):
-            raise wrong(name, places[name], "it has to start with https:// or http://")
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise wrong(name, places[name], f"not a URL: {error}") from None
-        if not host or parts.username is not None:
-            raise wrong(name, places[name], "it has to name a host, and no user")
+        if reason := url_problem(url):
+            raise wrong(name, places[name], reason)
+        parts = urlsplit(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             why = (
                 "the app needs a host of its own"

@@ -221,8 +221,7 @@ class PrivateMessages(Feature):
         envelope.delivered_to = targets
         for hook in self._hooks.message_received_committed:
             hook(envelope, account)
-        if envelope.id:
-            self._post.wake(account, envelope)
+        self._post.wake(account, envelope)
 
     def _forward(self, group: Group, occupant: Occupant | None, envelope: Envelope) -> None:
         """Sends a message to all clients of somebody on another server."""

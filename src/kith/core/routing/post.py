@@ -146,12 +146,13 @@ class Post:
 
         ``account``: the recipient, or None if it is not in memory.
         """
-        if account is not None:
-            if account.waking is not None:
-                account.waking.received(envelope.id, envelope.stanza)
-        elif envelope.id:
+        if not envelope.id:
+            return  # it is not kept
+        if account is None:
             for missed in self.unloaded:
                 missed(envelope)
+        elif account.waking is not None:
+            account.waking.received(envelope.id, envelope.stanza)
 
     def sent(self, envelope: Envelope) -> None:
         """Tells the features of the sender's half: the recipient's owner delivers it."""

@@ -50,13 +50,28 @@ async def sums(there: There, session: Session) -> list[tuple[str, str, str]]:
     return [match for text in found for match in re.findall(pattern, text)]
 
 
-async def test_the_author_alone_is_told_how_many_have_a_message(there: There) -> None:
-    ada = await there.person("ada/phone", receives=True)
-    ben = await there.person("ben/phone", receives=True)
-    cyd = await there.person("cyd/phone", receives=True)
+async def trio(there: There) -> tuple[Session, Session, Session]:
+    """A group of three people with one device each. It has loaded its marks, of which there are none yet."""
+    ada, ben, cyd = [await there.person(f"{name}/phone", receives=True) for name in ("ada", "ben", "cyd")]
     await there.make(ada)
     await there.affiliate(ada, {"ben": "member", "cyd": "member"})
-    await mark(there, ben, delivered="0" * 16)  # the group knows nothing yet
+    await mark(there, ben, delivered="0" * 16)
+    return ada, ben, cyd
+
+
+async def stored(there: There) -> bytes:
+    """The marks of the group, as they are stored after a while."""
+    await asyncio.sleep(EVERY * 6)
+    await there.node.store.flush()
+    record = await there.node.store.account(GROUP)
+    assert record is not None
+    document = await there.node.store.document(record.id, "receipts", "")
+    assert document is not None
+    return document.value
+
+
+async def test_the_author_alone_is_told_how_many_have_a_message(there: There) -> None:
+    ada, ben, cyd = await trio(there)
     await there.write(ada, "hello")
     id = await last_id(there)
     for session in (ada, ben, cyd):
@@ -136,22 +151,12 @@ async def test_marks_are_there_after_a_restart(there: There) -> None:
     await there.write(ada, "hello")
     id = await last_id(there)
     await mark(there, ben, read=id)
-    await asyncio.sleep(EVERY * 6)
-    await there.node.store.flush()
-    record = await there.node.store.account(GROUP)
-    assert record is not None
-    document = await there.node.store.document(record.id, "receipts", "")
-    assert document is not None
-    assert f"ben@{DOMAIN}".encode() in document.value
+    marks = await stored(there)
+    assert f"ben@{DOMAIN}".encode() in marks
 
 
 async def test_who_has_left_is_told_nothing_more_and_forgotten(there: There) -> None:
-    ada = await there.person("ada/phone", receives=True)
-    ben = await there.person("ben/phone", receives=True)
-    cyd = await there.person("cyd/phone", receives=True)
-    await there.make(ada)
-    await there.affiliate(ada, {"ben": "member", "cyd": "member"})
-    await mark(there, ben, delivered="0" * 16)
+    ada, ben, cyd = await trio(there)
     await there.write(cyd, "hello")
     id = await last_id(there)
     await mark(there, cyd, read=id)
@@ -161,13 +166,8 @@ async def test_who_has_left_is_told_nothing_more_and_forgotten(there: There) -> 
     await mark(there, ben, read=id)
     await mark(there, ada, read=id)
     assert await sums(there, cyd) == []
-    await asyncio.sleep(EVERY * 6)
-    await there.node.store.flush()
-    record = await there.node.store.account(GROUP)
-    assert record is not None
-    document = await there.node.store.document(record.id, "receipts", "")
-    assert document is not None
-    assert [name for name in (b"ben@", b"cyd@") if name in document.value] == [b"ben@"]
+    marks = await stored(there)
+    assert [name for name in (b"ben@", b"cyd@") if name in marks] == [b"ben@"]
 
 
 DISPLAYED = "<displayed xmlns='urn:xmpp:chat-markers:0' id='x'/>"

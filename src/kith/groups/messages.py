@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
@@ -91,6 +92,7 @@ class Messages:
         self._clock = clock
         self._devices = devices
         self._rates = rates
+        self._said = lru_cache(4096)(self._said_by)
 
     def author_of(self, group: Group, sender: Sender) -> Author | None:
         """Who a sender is in a group: an occupant, or a member that has not entered; None if neither."""
@@ -116,8 +118,9 @@ class Messages:
                 return self._note(group, author, sender, stanza)
             if author.role < Role.PARTICIPANT:
                 raise StanzaError("forbidden", "you may not write in this group")
-            self._check_number(group, stanza)
-            before = self._sent_before(group, author, stanza)
+            made_for = self._made_for(stanza)
+            self._check_number(group, made_for)
+            before = self._sent_before(group, author, made_for)
             self._rates.message(group.jid, author.bare)
         except StanzaError as error:
             return self._refuse(group, sender, stanza, error)
@@ -208,9 +211,9 @@ class Messages:
         )
         self._receipts.posted(group, posting.id, author.bare)
 
-    def _sent_before(self, group: Group, author: Author, stanza: Stanza) -> Sequence[Key]:
+    def _sent_before(self, group: Group, author: Author, made_for: Mapping[str, str]) -> Sequence[Key]:
         """The keys that a message says were sent before it. Raises StanzaError if they are not there."""
-        id = self._made_for(stanza).get("keys")
+        id = made_for.get("keys")
         if id is None or self.key_parts is None:
             return ()
         found = self.key_parts(group, author.bare, id)
@@ -234,9 +237,9 @@ class Messages:
             return True
         return all(_namespace(child) in _PASSING for child in stanza.children)
 
-    def _check_number(self, group: Group, stanza: Stanza) -> None:
+    def _check_number(self, group: Group, made_for: Mapping[str, str]) -> None:
         """Refuses a message that was encrypted for other members than the group has now."""
-        number = self._made_for(stanza).get("number")
+        number = made_for.get("number")
         if number is not None and number != str(group.state.number):
             stale = Element(ns.tag(GROUPS, "stale"), {"number": str(group.state.number)})
             raise StanzaError("conflict", "the members have changed", type="modify", application=stale)
@@ -292,20 +295,24 @@ class Messages:
 
     def added(self, group: Group, author: Author, id: int) -> bytes:
         """What the group adds to a message: who has written it, and its id."""
-        added = serialize(Element(OCCUPANT, {"id": self.occupant_id(group, author.bare)}))
-        if not group.config.anonymous:
-            user = Element(USER)
-            SubElement(
-                user,
-                ITEM,
-                {"affiliation": author.affiliation.word, "role": author.role.word, "jid": author.bare},
-            )
-            added += serialize(user)
-        return added + (stanza_id(id, group.jid) if id else b"")
+        said = self._said(group.jid, author.bare, author.affiliation, author.role, group.config.anonymous)
+        return said + (stanza_id(id, group.jid) if id else b"")
+
+    def _said_by(self, group: str, bare: str, affiliation: Affiliation, role: Role, anonymous: bool) -> bytes:
+        """What says who has written a message. The same comes with each message of a person."""
+        said = serialize(Element(OCCUPANT, {"id": self._occupant_id(group, bare)}))
+        if anonymous:
+            return said
+        user = Element(USER)
+        SubElement(user, ITEM, {"affiliation": affiliation.word, "role": role.word, "jid": bare})
+        return said + serialize(user)
 
     def occupant_id(self, group: Group, bare: str) -> str:
         """An id of a person in a group that stays the same and discloses nothing (XEP-0421)."""
-        return hmac.digest(self._key, f"{group.jid}\0{bare}".encode(), "sha256")[:16].hex()
+        return self._occupant_id(group.jid, bare)
+
+    def _occupant_id(self, group: str, bare: str) -> str:
+        return hmac.digest(self._key, f"{group}\0{bare}".encode(), "sha256")[:16].hex()
 
 
 def _is_mark(stanza: Stanza) -> bool:

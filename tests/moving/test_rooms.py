@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from xml.etree import ElementTree
@@ -98,6 +99,35 @@ async def test_members_find_in_their_logs_what_was_said_since_they_came(tmp_path
         }
         page = await store.page(LogQuery(record.id))
         assert b"'old'" not in b"".join(entry.stanza for entry in page.entries)
+
+
+CARD = "<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>{}</BINVAL></PHOTO></vCard>"
+
+
+async def test_the_picture_of_a_room_comes_along(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await take(store, room(head=CARD.format("QUJD")))
+        record = await store.account(ROOM)
+        assert record is not None
+        state = await store.document(record.id, "group", "state")
+        card = await store.document(record.id, "card", "")
+        assert state is not None
+        assert card is not None
+        assert states.load(state.value).avatar == hashlib.sha1(b"ABC").hexdigest()
+        assert b"<BINVAL>QUJD</BINVAL>" in card.value
+
+
+@pytest.mark.parametrize("photo", ["no base64!", "QUJD" * 100_000])
+async def test_a_room_with_a_picture_that_can_not_be_taken_is_taken_without(
+    tmp_path: Path, photo: str
+) -> None:
+    async with opened(tmp_path) as store:
+        report = await take(store, room(said("one", 2), head=CARD.format(photo)))
+        assert any(note.startswith("a photo was left out") for note in report.notes)
+        assert await log(store, ROOM) == ["one"]
+        record = await store.account(ROOM)
+        assert record is not None
+        assert await store.documents(record.id, "card") == []
 
 
 async def test_an_import_that_was_cut_off_goes_on_and_takes_nothing_twice(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class _Room:
         self.config = Config()
         self.state = State()
         self.people: list[Element] = []
-        self.card: Element | None = None
+        self.card = b""  # that of the picture, if there is one
         self.group: Group | None = None
         self.existing = False  # it was here before this import
         self.there: set[bytes] = set()  # the messages that it had then
@@ -164,7 +164,7 @@ class RoomImporter:
                 link=part.element.get("link", "")[:100],
             )
         elif part.tag == CARD_TAG:
-            room.card = part.element
+            self._pictured(room, part.element)
         else:
             self._context.report.leave("rooms", "unknown data of a room", part.tag)
 
@@ -182,6 +182,19 @@ class RoomImporter:
                 )
         return config
 
+    def _pictured(self, room: _Room, element: Element) -> None:
+        """Takes the picture of a room from its card."""
+        data = serialize(element, "")
+        try:
+            if len(data) > MAX_BYTES:
+                raise StanzaError("resource-constraint", "the card is too big")
+            _, avatar, _ = without_avatar(element)
+        except StanzaError as error:
+            self._context.report.note(f"a photo was left out: {error.text}", room.address.bare)
+            return
+        if avatar is not None:
+            room.card, room.state = data, msgspec.structs.replace(room.state, avatar=avatar.id)
+
     async def _begin(self, room: _Room) -> None:
         """Creates the group, unless it exists; once everything before the archive was read."""
         if room.group is not None or room.existing:
@@ -197,7 +210,6 @@ class RoomImporter:
             created=created,
             creator=room.state.creator or owner,
             removed=room.state.number,
-            avatar=self._avatar(room),
         )
         if record is not None and begun is None:
             report.found("rooms")
@@ -224,8 +236,8 @@ class RoomImporter:
             (GROUP, "state", states.dump(room.state)),
             *((MEMBERS, member.jid, affiliations.dump(member)) for member in people),
         ]
-        if room.card is not None and room.state.avatar:
-            documents.append((card.SPACE, "", serialize(room.card, "")))
+        if room.state.avatar:
+            documents.append((card.SPACE, "", room.card))
         await store.put(0, _BEGUN, jid, b"")
         entry = index.entry_of(room.config, False)
         if entry.public or entry.temporary:
@@ -280,12 +292,6 @@ class RoomImporter:
         if record is not None:
             return record.id
         return 0 if not self._context.writes.real and self._accounts(bare) else None
-
-    def _avatar(self, room: _Room) -> str:
-        if room.card is None or len(serialize(room.card, "")) > MAX_BYTES:
-            return ""
-        _, avatar, _ = without_avatar(room.card)
-        return avatar.id if avatar is not None else ""
 
     # -- the archive ------------------------------------------------------------------------------------
 

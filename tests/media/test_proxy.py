@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import gzip
 import ipaddress
 import os
@@ -18,10 +17,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +27,7 @@ from kith.media.proxy import Proxy
 from kith.media.public import PublicResolver, is_own, is_public
 from tests.clocks import SetClock
 from tests.conftest import RunningServer
+from tests.federation.world import Authority
 from tests.media.conftest import serving
 from tests.media.uploading import SERVICE, Uploader
 from tests.raw import condition
@@ -198,29 +194,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a certificate for `NAME` and its key, which is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("certificate") / "both.pem"
-    plain = serialization.NoEncryption()
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    )
-    return file
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 class There:
@@ -255,17 +230,17 @@ class There:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    certificate: Path, resolver: AbstractResolver, kind: Any = "private", trusted: bool = True
+    authority: Authority, resolver: AbstractResolver, kind: Any = "private", trusted: bool = True
 ) -> AsyncIterator[There]:
     there = There()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*authority.certificate("files", names=NAME))
     runner = web.ServerRunner(web.Server(there.handle))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     there.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    config = Config(media_proxy=kind, federation_ca=certificate if trusted else None)
+    config = Config(media_proxy=kind, federation_ca=authority.file if trusted else None)
     made = Proxy(config, SetClock(), KEY, resolver)
     app = web.Application()
     made.add_to(app.router)
@@ -283,8 +258,8 @@ async def proxied(
 
 
 @pytest.fixture
-async def there(certificate: Path) -> AsyncIterator[There]:
-    async with proxied(certificate, Names(["127.0.0.1"])) as there:
+async def there(authority: Authority) -> AsyncIterator[There]:
+    async with proxied(authority, Names(["127.0.0.1"])) as there:
         yield there
 
 
@@ -336,29 +311,29 @@ async def test_a_permission_that_is_not_valid_is_of_no_use(there: There) -> None
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "10.0.0.1"])
-async def test_a_name_that_leads_inwards_is_not_connected(certificate: Path, address: str) -> None:
-    async with proxied(certificate, Names([address]), "on") as there:
+async def test_a_name_that_leads_inwards_is_not_connected(authority: Authority, address: str) -> None:
+    async with proxied(authority, Names([address]), "on") as there:
         status, _, body = await get(there.token())
         assert status == 502
         assert there.requests == []
         assert b"127" not in body
 
 
-async def test_an_address_that_leads_inwards_is_not_connected(certificate: Path) -> None:
-    async with proxied(certificate, Names(["127.0.0.1"]), "on") as there:
+async def test_an_address_that_leads_inwards_is_not_connected(authority: Authority) -> None:
+    async with proxied(authority, Names(["127.0.0.1"]), "on") as there:
         for host in ("127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "2130706433"):
             assert (await get(there.token(there.url(host=host))))[0] == 502
         assert there.requests == []
 
 
 async def test_a_name_that_changes_its_address_is_connected_where_it_was_checked(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: the first answer is public, the next is not. What was checked is what is connected."""
     names = Names(["127.0.0.1"], ["127.0.0.2"])
     monkeypatch.setattr(public, "is_public", lambda text: text == "127.0.0.1")
     monkeypatch.setattr(public, "is_own", lambda text: False)
-    async with proxied(certificate, names, "on") as there:
+    async with proxied(authority, names, "on") as there:
         there.answer = closing
         assert (await get(there.token()))[0] == 200
         assert names.asked == [NAME]
@@ -370,7 +345,7 @@ async def closing(request: web.Request) -> web.StreamResponse:
     return web.Response(body=b"x", headers={"Connection": "close"})
 
 
-async def test_a_redirect_inwards_or_to_plain_http_is_not_followed(certificate: Path) -> None:
+async def test_a_redirect_inwards_or_to_plain_http_is_not_followed(authority: Authority) -> None:
     seen: list[str] = []
 
     class OnlyName(Names):
@@ -380,7 +355,7 @@ async def test_a_redirect_inwards_or_to_plain_http_is_not_followed(certificate: 
             seen.append(host)
             return await super().resolve(host, port, family)
 
-    async with proxied(certificate, OnlyName(["127.0.0.1"])) as there:
+    async with proxied(authority, OnlyName(["127.0.0.1"])) as there:
         for place in (
             f"http://{NAME}:{there.port}/",
             "https://user:pw@other.example/",
@@ -412,10 +387,10 @@ async def test_redirects_are_followed_a_few_times(there: There) -> None:
     assert len(there.requests) == 4
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
-    async with proxied(certificate, Names(["127.0.0.1"]), trusted=False) as there:
+async def test_a_certificate_that_nobody_vouches_for_is_refused(authority: Authority) -> None:
+    async with proxied(authority, Names(["127.0.0.1"]), trusted=False) as there:
         assert (await get(there.token()))[0] == 502
-    async with proxied(certificate, Names(["127.0.0.1"])) as there:
+    async with proxied(authority, Names(["127.0.0.1"])) as there:
         assert (await get(there.token(there.url(host="other.example.org"))))[0] == 502
         assert there.requests == []
 
@@ -470,7 +445,7 @@ async def test_a_part_that_nobody_asked_for_is_refused(there: There) -> None:
 
 @pytest.mark.parametrize("where", ["head", "body"])
 async def test_a_server_that_falls_silent_is_given_up(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setattr(proxy, "_SILENCE", 0.2)
     released = asyncio.Event()
@@ -483,7 +458,7 @@ async def test_a_server_that_falls_silent_is_given_up(
         await released.wait()
         return response
 
-    async with proxied(certificate, Names(["127.0.0.1"])) as there:
+    async with proxied(authority, Names(["127.0.0.1"])) as there:
         there.answer = silent
         if where == "head":
             assert (await get(there.token()))[0] == 504

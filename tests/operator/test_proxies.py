@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import shutil
 import socket
@@ -15,13 +14,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 
 from tests.conftest import RunningServer, free_ports, running
+from tests.federation.world import Authority
 
 EXAMPLES = Path(__file__).parents[2] / "packaging" / "proxies"
 HOST = "chat.example.org"
@@ -114,7 +110,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def _proxy(make: Callable[[Files], list[str]], server: RunningServer, folder: Path) -> Iterator[Proxy]:
     http, https = free_ports(2)
-    files = Files(folder, server.http_port, http, https, *_certificate(folder))
+    files = Files(folder, server.http_port, http, https, *Authority(folder).certificate("proxy", names=HOST))
     command = make(files)
     assert shutil.which(command[0]), f"{command[0]} is missing: tests/interop/debian-packages.txt"
     with (folder / "log").open("wb") as log:
@@ -127,31 +123,6 @@ def _proxy(make: Callable[[Files], list[str]], server: RunningServer, folder: Pa
         finally:
             process.terminate()
             process.wait(20)
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "fullchain.pem", folder / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return files
 
 
 def _listens(port: int, log: Path, process: subprocess.Popen[bytes]) -> None:

@@ -21,10 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kith.config import Config
-from kith.media import foreign, proxy, public
+from kith.edge import public
+from kith.edge.public import PublicResolver, is_own, is_public
+from kith.media import foreign, proxy
 from kith.media.foreign import NotFetchable, Permission, checked, sign
 from kith.media.proxy import Proxy
-from kith.media.public import PublicResolver, is_own, is_public
 from tests.clocks import SetClock
 from tests.conftest import RunningServer
 from tests.federation.world import Authority

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import msgspec
 from yarl import URL
 
-from kith.media.public import is_own, is_public
+from kith.edge.public import is_own, is_public
 
 #: What the key of permissions is derived for (`kith.base.secret.Secret.key`).
 USE = "media-foreign"
@@ -59,7 +59,7 @@ def checked(text: str, private: bool = False) -> URL:
     """The address of a file on another server. Raises NotFetchable.
 
     ``private``: whether it may be on a private network. Names are not looked up here: see
-    `kith.media.public`.
+    `kith.edge.public`.
     """
     if not text.isascii() or not text.isprintable() or " " in text or len(text) > _URL_BYTES:
         raise NotFetchable("not an address, or too long")

@@ -23,9 +23,9 @@ from yarl import URL
 
 from kith.base.clock import Clock
 from kith.config import Config
+from kith.edge.public import PublicResolver
 from kith.media.downloads import SAFE
 from kith.media.foreign import NotFetchable, checked, read
-from kith.media.public import PublicResolver
 
 logger = structlog.get_logger("kith.media")
 #: Where the proxy is among the paths of the media server.

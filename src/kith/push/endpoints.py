@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from kith.config import Config
+from kith.edge.public import is_public
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,9 +24,6 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_URL = 2048
 #: Seconds for the whole request, and to connect.
 _TIMEOUT, _CONNECT = 20.0, 10.0
-#: IPv6 addresses of the internet, and those of them in which others are packed (RFC 3056, RFC 4380).
-_INTERNET = ipaddress.IPv6Network("2000::/3")
-_PACKED = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23"))
 
 
 class Forbidden(OSError):
@@ -66,11 +64,7 @@ class Endpoints:
             address = address.ipv4_mapped
         if any(address in network for network in self._networks if network.version == address.version):
             return True
-        if not address.is_global or address.is_multicast or address.is_reserved:
-            return False
-        if isinstance(address, ipaddress.IPv6Address):
-            return address in _INTERNET and not any(address in network for network in _PACKED)
-        return True
+        return is_public(str(address))
 
     def session(self) -> aiohttp.ClientSession:
         """Makes a session that connects to allowed addresses alone. URLs have to be checked before.

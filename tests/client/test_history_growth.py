@@ -14,11 +14,11 @@ from kith.client.history import History
 from kith.client.media.records import MediaRecords
 from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
-PEER = "ben@localhost"
+PEER, GROUP = "ben@localhost", "friends@groups.localhost"
 
 
-def fill(history: History, first: int, last: int) -> None:
-    """Messages of the peer and answers to them, which were read."""
+def fill(history: History, media: MediaRecords, first: int, last: int) -> None:
+    """Messages of the peer and answers to them, which were read, as well in a group."""
     for number in range(first, last):
         incoming = number % 2 == 0
         state = State.RECEIVED if incoming else State.READ
@@ -28,6 +28,7 @@ def fill(history: History, first: int, last: int) -> None:
             digest=f"digest {number}",
         )
         history.add(draft)
+        history.add(replace(draft, peer=GROUP, author=PEER, archive=f"group {number}", place=f"{number:016}"))
 
 
 def steps(database: Database, work: Callable[[], object]) -> int:
@@ -53,7 +54,7 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
     handled = Handled(database, history)
     handled.next_messages(10_000)
     media = MediaRecords(database, history)
-    ours = history.ours(PEER, str(newest.row - 1 if newest.incoming else newest.row)) or newest
+    ours = history.ours(PEER, newest.id) or newest
     return {
         "recognise": lambda: history.holds(PEER, True, "none", "none", "none"),
         "recognise again": lambda: history.holds(PEER, True, newest.origin, "none", "none"),
@@ -79,14 +80,31 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
         "asked again": lambda: history.is_requested_again(PEER, "none"),
         "wait for files": lambda: media.must_wait(newest),
         "files that wait": media.waiting,
+        "origin in any chat": lambda: history.with_origin("none"),
+        "captions": lambda: history.captions(newest),
+        "next to expire": history.next_expiry,
+        "expire": lambda: history.take_expired(0.0),
+        "back from a group": lambda: history.mine(GROUP, "none"),
+        "placed in a group": lambda: history.is_placed(GROUP, "none"),
+        "meant in a group": lambda: history.group_target(GROUP, "none"),
+        "unreadable in a group": lambda: history.unreadable_in(GROUP, "none", PEER),
+        "queued in a group": lambda: history.queued_in(GROUP),
+        "last of a group": lambda: history.last_place(GROUP),
+        "marks of a group": lambda: history.places_read(GROUP),
+        "page of a group": lambda: history.page(GROUP, None, 10),
+        "said before": lambda: history.said_before(GROUP, "9" * 16, 10),
+        "add given": lambda: history.add(replace(draft, origin="given"), early=True),
+        "pinned": lambda: history.pinned(GROUP, 0.0, 1.0),
+        "votes": lambda: history.votes(GROUP, "none"),
         "bot begins": lambda: handled.attempt(newest),
         "bot ends": lambda: handled.done([newest.row]),
     }
 
 
 def measured(history: History, database: Database) -> dict[str, int]:
-    newest = history.get(history.newest_row())
+    newest = history.get(history.newest_row() - 1)
     history.mark_read(PEER, newest)
+    history.mark_read(GROUP, newest)
     found = {}
     for name, work in works(history, database, newest).items():
         database.commit()
@@ -98,10 +116,11 @@ def measured(history: History, database: Database) -> dict[str, int]:
 def test_no_statement_takes_more_steps_with_a_thousand_times_the_history(tmp_path: Path) -> None:
     database = Database(tmp_path / "ada")
     history = History(database, cast("Any", None))
-    fill(history, 0, 20)
+    media = MediaRecords(database, history)
+    fill(history, media, 0, 20)
     database.commit()
     few = measured(history, database)
-    fill(history, 20, 4000)
+    fill(history, media, 20, 4000)
     database.commit()
     many = measured(history, database)
     grown = {name: (few[name], many[name]) for name in few if many[name] > few[name] + 60}

@@ -14,6 +14,12 @@ _NAMED = (
     "SELECT row FROM messages WHERE peer = :peer AND incoming = :incoming AND origin = :id"
     " UNION SELECT row FROM messages WHERE peer = :peer AND id = :id AND incoming = :incoming"
 )
+#: The rows of the messages of all chats that an id means, from chat to chat: the indexes begin with the peer.
+_NAMED_ANYWHERE = (
+    "SELECT m.row FROM chats c CROSS JOIN messages m ON m.peer = c.peer"
+    " WHERE m.incoming IN (0, 1) AND m.origin = :id"
+    " UNION SELECT m.row FROM chats c CROSS JOIN messages m ON m.peer = c.peer WHERE m.id = :id"
+)
 
 
 class History(GroupMessages):
@@ -109,7 +115,7 @@ class History(GroupMessages):
 
     def with_origin(self, id: str) -> list[Message]:
         """The messages of all chats with an origin id or id. Nothing says that they are of one author."""
-        return self._rows("WHERE (origin = :id OR id = :id) AND kind = 'text' LIMIT 20", id=id)
+        return self._rows(f"WHERE row IN ({_NAMED_ANYWHERE}) AND kind = 'text' ORDER BY row LIMIT 20", id=id)
 
     def unreadable(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id, if it could not be decrypted."""

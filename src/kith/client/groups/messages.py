@@ -101,7 +101,7 @@ class GroupMessages(Chats):
 
     def queued_in(self, group: str) -> list[Message]:
         """The messages to a group that it does not have yet, in order."""
-        return self._rows("WHERE state = 'queued' AND peer = ? ORDER BY row", group)
+        return self._rows("WHERE state = 'queued' AND +peer = ? ORDER BY row", group)  # of the queue's index
 
     def group_target(self, group: str, id: str, author: str | None = None) -> Message | None:
         """The text that an id means: the group's id, or its author's own.
@@ -167,7 +167,7 @@ class GroupMessages(Chats):
 
     def next_expiry(self) -> float | None:
         """When the next message has to disappear, in seconds since 1970; None: none has to."""
-        (at,) = self._db.sql.execute("SELECT min(expires) FROM messages").fetchone()
+        (at,) = self._db.sql.execute("SELECT min(expires) FROM messages WHERE expires IS NOT NULL").fetchone()
         return None if at is None else float(at)
 
     # pins

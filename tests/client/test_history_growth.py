@@ -18,7 +18,7 @@ PEER, GROUP = "ben@localhost", "friends@groups.localhost"
 
 
 def fill(history: History, media: MediaRecords, first: int, last: int) -> None:
-    """Messages of the peer and answers to them, which were read, as well in a group."""
+    """Messages of the peer and answers to them, which were read, as well in a group, all with claims."""
     for number in range(first, last):
         incoming = number % 2 == 0
         state = State.RECEIVED if incoming else State.READ
@@ -27,7 +27,9 @@ def fill(history: History, media: MediaRecords, first: int, last: int) -> None:
             *(str(number), f"archive {number}", True),
             digest=f"digest {number}",
         )
-        history.add(draft)
+        added = history.add(draft)
+        assert added is not None
+        media.note_claim(added.row, [f"blob {number}"])
         history.add(replace(draft, peer=GROUP, author=PEER, archive=f"group {number}", place=f"{number:016}"))
 
 
@@ -54,8 +56,10 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
     handled = Handled(database, history)
     handled.next_messages(10_000)
     media = MediaRecords(database, history)
+    media.give_up()
     ours = history.ours(PEER, newest.id) or newest
     return {
+        "claims without a deletion": lambda: media.give_up() and media.to_release(),
         "recognise": lambda: history.holds(PEER, True, "none", "none", "none"),
         "recognise again": lambda: history.holds(PEER, True, newest.origin, "none", "none"),
         "add": lambda: history.add(draft),

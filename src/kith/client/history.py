@@ -129,6 +129,7 @@ class History(GroupMessages):
     def remove(self, message: Message) -> None:
         """Deletes a message, because another one takes its place."""
         self._db.sql.execute("DELETE FROM messages WHERE row = ?", (message.row,))
+        self.gone = True
 
     def note_digest(self, message: Message, digest: str) -> None:
         """Stores the digest of the message as it is sent (`stanzas.digest`)."""
@@ -277,6 +278,7 @@ class History(GroupMessages):
         self._db.sql.execute(
             "UPDATE messages SET body = '', deleted = 1, reactions = NULL WHERE row = ?", (message.row,)
         )
+        self.gone = True
         if message.incoming and message.media is not None:
             self._db.sql.execute("UPDATE messages SET extra = NULL WHERE row = ?", (message.row,))
         self._db.sql.execute(

@@ -43,7 +43,7 @@ class Files(Protocol):
         """Whether the file of a message, or of one before it in its chat, is not uploaded yet."""
 
     def wake(self) -> None:
-        """A message may be deleted now, so that its file is not needed any more."""
+        """A message is deleted for good, so that its file is not needed any more."""
 
 
 class Outbox:
@@ -147,6 +147,7 @@ class Outbox:
         """The group has a message. The caller commits."""
         if message.kind is not Kind.TEXT:
             self._undo.settled(message)
+        if message.kind is Kind.DELETION:
             self._files.wake()
         self._in_flight.stored.forget(message.id)
         self._in_flight.settle(message.row, message.id)
@@ -364,6 +365,7 @@ class Outbox:
             changed = self._history.raise_state(current, State.SENT)
         if changed is not None and changed.kind is not Kind.TEXT:
             self._undo.settled(changed)
+        if current.kind is Kind.DELETION:
             self._files.wake()
         self._commit_soon()
         if changed is not None and changed.kind is Kind.TEXT:

@@ -22,12 +22,14 @@ _COLUMNS = (
 class Records:
     """Turns rows into messages. `History` is built on it."""
 
-    __slots__ = ("_client", "_db", "_own")
+    __slots__ = ("_client", "_db", "_own", "gone")
 
     def __init__(self, database: Database, client: Replies | None) -> None:
         self._db = database
         self._client = client
         self._own = "" if client is None else client.jid
+        self.gone = True
+        """Whether messages may be gone that still have files and claims. `MediaRecords` looks for them."""
 
     def _rows(self, where: str, *values: Any, **named: Any) -> list[Message]:
         """The messages of a condition, with values for its ``?`` or for its names, like ``:peer``."""

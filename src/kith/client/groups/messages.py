@@ -163,6 +163,7 @@ class GroupMessages(Chats):
         """Deletes the messages whose time is over, and returns the texts among them."""
         gone = self._rows("WHERE expires <= ? AND kind = 'text'", now)
         self._db.sql.execute("DELETE FROM messages WHERE expires <= ?", (now,))
+        self.gone = self.gone or bool(gone)
         return gone
 
     def next_expiry(self) -> float | None:

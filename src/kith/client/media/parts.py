@@ -79,7 +79,8 @@ class MediaParts:
         return self.records.must_wait(message)
 
     def wake(self) -> None:
-        """A message may be deleted now, so that its file is not needed any more."""
+        """A message is deleted for good, so that its file is not needed any more."""
+        self.records.look_again()
         self.uploading.wake()
 
     def on_progress(self, message: Message, done: int, total: int, uploading: bool) -> None:

@@ -115,8 +115,19 @@ class MediaRecords:
             [(row, blob) for blob in blobs if blob],
         )
 
-    def give_up(self) -> None:
-        """Notes the claims of messages that are deleted, once nothing can take that back any more."""
+    def look_again(self) -> None:
+        """There may be claims to give up, or to release, since the last time."""
+        self._history.gone = True
+
+    def give_up(self) -> bool:
+        """Notes the claims of messages that are deleted, once nothing can take that back any more.
+
+        It goes through all claims, so it does so only if a message is gone, or to `look_again`. Returns
+        whether it did.
+        """
+        if not self._history.gone:
+            return False
+        self._history.gone = False
         rows = self._db.sql.execute(
             "SELECT DISTINCT c.row FROM media_claims c LEFT JOIN messages m ON m.row = c.row"
             " WHERE NOT c.released AND (m.row IS NULL OR m.deleted AND NOT EXISTS"
@@ -127,6 +138,7 @@ class MediaRecords:
             self._db.sql.execute("UPDATE media_claims SET released = 1 WHERE row = ?", (row,))
             self._db.sql.execute("UPDATE messages SET extra = NULL WHERE row = ?", (row,))
             self.forget_file(row)
+        return True
 
     def to_release(self) -> list[str]:
         """Blobs to release now: no other message of ours has them."""

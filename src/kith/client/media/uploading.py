@@ -64,7 +64,6 @@ class Uploading:
         self._wake = asyncio.Event()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._pauses: dict[int, float] = {}
-        self._releasing = asyncio.Lock()
         self.online = False
         self.watchers: dict[int, Progress] = {}
         """The ``progress`` of callers, by the rows of their messages."""
@@ -81,6 +80,7 @@ class Uploading:
         self.online = online
         if online:
             self._pauses.clear()
+            self._records.look_again()
             self._wake.set()
 
     async def run(self) -> None:
@@ -259,20 +259,21 @@ class Uploading:
 
     async def _release(self) -> None:
         """Releases the claims of deleted messages."""
-        async with self._releasing:
-            self._records.give_up()
+        if not self._records.give_up():
+            return
+        self._db.commit()
+        for blob in self._records.to_release():
+            try:
+                await self._service.release(blob)
+            except MediaUnreachable:
+                self._records.look_again()
+                return  # when there is something to do again, or with the next connection
+            except MediaError as error:
+                _log.debug("%s was not released: %s", blob, error)
+            self._records.released(blob)
             self._db.commit()
-            for blob in self._records.to_release():
-                try:
-                    await self._service.release(blob)
-                except MediaUnreachable:
-                    return  # with the next connection
-                except MediaError as error:
-                    _log.debug("%s was not released: %s", blob, error)
-                self._records.released(blob)
-                self._db.commit()
-            self._records.drop_released()
-            self._db.commit()
+        self._records.drop_released()
+        self._db.commit()
 
 
 class _Watched:

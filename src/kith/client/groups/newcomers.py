@@ -41,7 +41,7 @@ class Newcomers:
 
     __slots__ = (
         *("_again", "_content", "_db", "_encryption", "_history", "_key_work", "_records"),
-        *("_stream", "_sync", "_wake"),
+        *("_later", "_stream", "_sync", "_wake"),
     )
 
     def __init__(
@@ -65,6 +65,7 @@ class Newcomers:
         self._encryption = encryption
         self._key_work = key_work
         self._again = again
+        self._later: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
 
     def changed(self, group: str, change: Change) -> None:
@@ -111,7 +112,9 @@ class Newcomers:
         for newcomer in answer.iter(wire.tag("newcomer")):
             complete = await self._give(group, newcomer.get("jid", "")) and complete
         if not complete:
-            asyncio.get_running_loop().call_later(self._again, self._wake.set)
+            if self._later is not None:
+                self._later.cancel()  # or each time that this is woken would begin another series of times
+            self._later = asyncio.get_running_loop().call_later(self._again, self._wake.set)
         return complete
 
     async def _give(self, group: str, newcomer: str) -> bool:

@@ -47,8 +47,8 @@ class InFlight:
     """
 
     __slots__ = (
-        *("_db", "_flying", "_on_progress", "_pinging", "_progress", "_stanzas", "_stream", "_tried"),
-        *("one_at_a_time", "stored"),
+        *("_answers", "_db", "_flying", "_on_progress", "_pinging", "_progress", "_stanzas", "_stream"),
+        *("_tried", "one_at_a_time", "stored"),
     )
 
     def __init__(self, stream: Stream, database: Database, on_progress: Callable[[], None]) -> None:
@@ -64,6 +64,8 @@ class InFlight:
         self._flying: dict[str, Flight] = {}
         self._stanzas: dict[str, Any] = {}
         """The stanzas in flight, since one may follow another with the same id."""
+        self._answers: set[str] = set()
+        """The ids of the receipts and markers in flight."""
         self._tried: set[Key] = set()
         self._pinging: asyncio.Task[None] | None = None
         stream.add_event_handler("stanza_acked", self._on_acked)
@@ -84,7 +86,7 @@ class InFlight:
     @property
     def receipts(self) -> int:
         """How many receipts and markers are in flight."""
-        return sum(isinstance(flight.key, tuple) for flight in self._flying.values())
+        return len(self._answers)
 
     def retry(self, key: Key) -> None:
         """Lets it be sent once more in this session."""
@@ -92,8 +94,7 @@ class InFlight:
 
     def drop(self, key: Key, id: str) -> None:
         """It was refused, so that another stanza with the same id takes its place."""
-        self._flying.pop(id, None)
-        self._stanzas.pop(id, None)
+        self._land(id)
         self._tried.discard(key)
 
     def settle(self, key: Key, id: str) -> None:
@@ -120,6 +121,8 @@ class InFlight:
         self._tried.add(flight.key)
         self._flying[id] = flight
         self._stanzas[id] = stanza
+        if isinstance(flight.key, tuple):
+            self._answers.add(id)
 
     def request_acknowledgement(self) -> None:
         """Asks the server to acknowledge what is in flight, if anything is."""
@@ -152,6 +155,7 @@ class InFlight:
         """A new session began. What is not acknowledged has to go out again."""
         self._flying.clear()
         self._stanzas.clear()
+        self._answers.clear()
         self._tried.clear()
 
     def suspect(self) -> None:
@@ -172,7 +176,8 @@ class InFlight:
             strikes = self.stored.strike(id, 1 if condition is None else Unacknowledged.SUSPICIOUS)
             if alone and strikes >= Unacknowledged.GUILTY:
                 reason = f": {condition.replace('-', ' ')}" if condition else ""
-                self._flying.pop(id).failed(f"{_FAILED}{reason}.")
+                if (flight := self._land(id)) is not None:
+                    flight.failed(f"{_FAILED}{reason}.")
         self._db.commit()
         if self.stored.suspicious:
             self.one_at_a_time = True
@@ -196,14 +201,18 @@ class InFlight:
             self._acknowledged(id)
 
     def _acknowledged(self, id: str) -> None:
-        flight = self._flying.pop(id, None)
-        self._stanzas.pop(id, None)
+        flight = self._land(id)
         if flight is None:
             return
         flight.acknowledged()
         if not flight.stays:
             self._tried.discard(flight.key)  # it has left the queue, and would be remembered for ever
         self._go_on()
+
+    def _land(self, id: str) -> Flight | None:
+        self._stanzas.pop(id, None)
+        self._answers.discard(id)
+        return self._flying.pop(id, None)
 
     def _go_on(self) -> None:
         self._progress = True

@@ -77,17 +77,23 @@ class Ready:
     def wake(self) -> None: ...
 
 
-async def test_no_more_than_some_are_in_flight_and_all_arrive(tmp_path: Path) -> None:
-    database = Database(tmp_path / "data.sqlite")
-    history, stream = History(database, None), Stream()
+def outbox_of(
+    stream: Stream, database: Database, history: History, accepted: Callable[[str], bool]
+) -> Outbox:
     others = cast(Any, None)
-    outbox = Outbox(
+    return Outbox(
         cast(Any, stream),
         database,
         history,
-        *(others, others, lambda event: None, lambda peer: peer != STRANGER),
+        *(others, others, lambda event: None, accepted),
         *(cast(Any, Content()), cast(Any, Ready()), others, cast(Any, Ready())),
     )
+
+
+async def test_no_more_than_some_are_in_flight_and_all_arrive(tmp_path: Path) -> None:
+    database = Database(tmp_path / "data.sqlite")
+    history, stream = History(database, None), Stream()
+    outbox = outbox_of(stream, database, history, lambda peer: peer != STRANGER)
     for number in range(OWED):
         history.owe(FRIEND, "received", f"message {number}")
         history.owe(STRANGER, "received", f"message {number}")
@@ -112,3 +118,28 @@ async def test_no_more_than_some_are_in_flight_and_all_arrive(tmp_path: Path) ->
     assert {stanza["to"] for stanza in stream.sent} == {FRIEND}
     stream.acknowledge()
     assert {peer for peer, _, _ in history.owed(("", "", ""), 9999)} == {STRANGER}
+
+
+async def test_what_a_stranger_is_owed_is_not_gone_through_each_time(tmp_path: Path) -> None:
+    database = Database(tmp_path / "data.sqlite")
+    history, stream = History(database, None), Stream()
+    asked: list[str] = []
+
+    def accepted(peer: str) -> bool:
+        asked.append(peer)
+        return peer != STRANGER
+
+    for number in range(40 * _MAX_RECEIPTS):
+        history.owe(STRANGER, "received", f"message {number}")
+    history.owe(FRIEND, "received", "message")
+    outbox = outbox_of(stream, database, history, accepted)
+    outbox.on_link_changed(True)
+    running = asyncio.create_task(outbox.run())
+    async with asyncio.timeout(30):
+        while not stream.sent:
+            if running.done():
+                running.result()
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert [stanza["to"] for stanza in stream.sent] == [FRIEND]
+    assert len(asked) < 3 * _MAX_RECEIPTS

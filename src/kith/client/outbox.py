@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _BATCH = 16
 #: How many receipts and markers may be on their way at once: after a long absence there are very many.
 _MAX_RECEIPTS = 256
+#: Sorts after the kinds of receipts and markers, to go on with the next peer.
+_AFTER_ALL = "~"
 _T = TypeVar("_T")
 
 
@@ -326,7 +328,8 @@ class Outbox:
         room = _MAX_RECEIPTS - self._in_flight.receipts
         after = ("", "", "")
         while self._online and room > 0 and (found := self._history.owed(after, _MAX_RECEIPTS)):
-            after = found[-1]
+            last = found[-1]
+            after = last if self._accepted(last[0]) else (last[0], _AFTER_ALL, "")
             for owed in found:
                 if room > 0 and self._in_flight.may_send(owed) and self._accepted(owed[0]):
                     self._send_receipt(*owed)

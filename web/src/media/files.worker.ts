@@ -2,7 +2,8 @@
 import { decryptWhole, digestOf, encryptWhole, NotAuthentic } from './cipher'
 import { NoPicture } from './no-picture'
 import { makeSticker, type Sticker } from './stickers'
-import { type PictureEdit, preparePicture, type Prepared, type Quality } from './pictures'
+import type { PictureEdit } from './picture-edit'
+import { preparePicture, type Prepared, type Quality } from './pictures'
 
 export type Task =
   | { do: 'encrypt'; data: Blob; key: string; iv: string }

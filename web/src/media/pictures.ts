@@ -6,17 +6,9 @@ import { base64 } from '@scure/base'
 import { rgbaToThumbHash } from 'thumbhash'
 import { imageHeader } from '../local/image-header'
 import { NoPicture } from './no-picture'
-import { drawStroke, type Stroke } from './strokes'
+import { drawEdited, type PictureEdit, turned, WHOLE } from './picture-edit'
 
 export type Quality = 'standard' | 'hd'
-
-/** What is changed before sending. `crop`: as parts of width and height of the picture as it is turned. */
-export interface PictureEdit {
-  /** Degrees clockwise. */
-  turn: 0 | 90 | 180 | 270
-  crop?: { x: number; y: number; width: number; height: number }
-  strokes: Stroke[]
-}
 
 export interface Prepared {
   data: Blob
@@ -72,10 +64,9 @@ export async function preparePicture(
   }
 }
 
-function drawn(picture: ImageBitmap, { turn, crop, strokes }: PictureEdit, longest: number): OffscreenCanvas {
-  const sideways = turn === 90 || turn === 270
-  const [width, height] = sideways ? [picture.height, picture.width] : [picture.width, picture.height]
-  const cut = crop ?? { x: 0, y: 0, width: 1, height: 1 }
+function drawn(picture: ImageBitmap, edit: PictureEdit, longest: number): OffscreenCanvas {
+  const { width, height } = turned(picture, edit.turn)
+  const cut = edit.crop ?? WHOLE
   const scale = Math.min(1, longest / Math.max(width * cut.width, height * cut.height))
   const canvas = new OffscreenCanvas(
     Math.max(1, Math.round(width * cut.width * scale)),
@@ -85,14 +76,7 @@ function drawn(picture: ImageBitmap, { turn, crop, strokes }: PictureEdit, longe
   context.fillStyle = '#fff' // JPEG has no transparency
   context.fillRect(0, 0, canvas.width, canvas.height)
   context.imageSmoothingQuality = 'high'
-  context.translate(-cut.x * width * scale, -cut.y * height * scale)
-  context.save()
-  context.translate((width * scale) / 2, (height * scale) / 2)
-  context.rotate((turn * Math.PI) / 180)
-  const [w, h] = [picture.width * scale, picture.height * scale]
-  context.drawImage(picture, -w / 2, -h / 2, w, h)
-  context.restore()
-  for (const stroke of strokes) drawStroke(context, stroke, width * scale, height * scale)
+  drawEdited(context, picture, edit, { width: width * scale, height: height * scale })
   return canvas
 }
 

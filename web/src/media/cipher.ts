@@ -1,6 +1,6 @@
 /** Whole files in AES-256-GCM, as other apps have them (XEP-0454): the tag is at the end. */
 import { base64 } from '@scure/base'
-import type { Bytes } from '../local/bytes'
+import { type Bytes, fromBase64 } from '../local/bytes'
 import { LARGEST_WHOLE, TAG } from '../local/media'
 
 /** A file was changed, is cut off, or is not the one that was described. */
@@ -26,7 +26,7 @@ export async function digestOf(data: Blob | Bytes): Promise<string> {
 export async function encryptWhole(data: Blob, key: string, iv: string): Promise<Blob> {
   if (data.size > LARGEST_WHOLE) throw new RangeError('too large to be encrypted as a whole')
   const secret = await keyOf(key, 'encrypt')
-  const parameters = { name: 'AES-GCM', iv: bytesOf(iv) }
+  const parameters = { name: 'AES-GCM', iv: fromBase64(iv) }
   return new Blob([await crypto.subtle.encrypt(parameters, secret, await data.arrayBuffer())])
 }
 
@@ -45,7 +45,7 @@ export async function decryptWhole(
   let plain: ArrayBuffer
   try {
     plain = await crypto.subtle.decrypt(
-      { name: 'AES-GCM', iv: bytesOf(iv) },
+      { name: 'AES-GCM', iv: fromBase64(iv) },
       secret,
       await data.arrayBuffer()
     )
@@ -58,16 +58,12 @@ export async function decryptWhole(
 
 /** The secret with which somebody claims a file at the server, base64url (docs/media.md, Claims and quotas). */
 export async function claimSecret(key: string): Promise<Bytes> {
-  const material = await crypto.subtle.importKey('raw', bytesOf(key), 'HKDF', false, ['deriveBits'])
+  const material = await crypto.subtle.importKey('raw', fromBase64(key), 'HKDF', false, ['deriveBits'])
   const info = new TextEncoder().encode('Kith media 0 claim')
   const parameters = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info }
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, material, 256))
 }
 
 function keyOf(key: string, use: 'encrypt' | 'decrypt'): Promise<CryptoKey> {
-  return crypto.subtle.importKey('raw', bytesOf(key), 'AES-GCM', false, [use])
-}
-
-function bytesOf(text: string): Bytes {
-  return new Uint8Array(base64.decode(text))
+  return crypto.subtle.importKey('raw', fromBase64(key), 'AES-GCM', false, [use])
 }

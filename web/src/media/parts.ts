@@ -1,5 +1,5 @@
 /** The parts of which media consist on the server, and what of them is not uploaded yet. */
-import { base64 } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
 import { extensionOf, type Media } from '../local/media'
 import { sealedFile } from './segmented-file'
 import { blobSource, type Source } from './source'
@@ -28,8 +28,7 @@ export function storedAs(file: string, part: Part): string {
 /** The bytes to upload. They are the same each time, so that an upload can go on. `data`: the file, or the sealed stream. */
 export async function sourceOf(media: Media, part: Part, data: Blob): Promise<Source> {
   const { key, iv } = media
-  if (part === 'segments' && key !== undefined)
-    return sealedFile(blobSource(data), new Uint8Array(base64.decode(key)))
+  if (part === 'segments' && key !== undefined) return sealedFile(blobSource(data), fromBase64(key))
   if (part !== 'whole' || key === undefined || iv === undefined) return blobSource(data)
   return blobSource(await inWorker({ do: 'encrypt', data, key, iv }))
 }

@@ -1,4 +1,5 @@
 /** What can be heard: one sound at a time in the whole app, at one speed for all voice messages. */
+import { recall, remember } from '../../local/browser-storage'
 
 export interface Track {
   /** The message, or another name of it. */
@@ -33,7 +34,7 @@ class Sound {
   private frame = 0
 
   constructor() {
-    const stored = typeof localStorage === 'undefined' ? 1 : Number(localStorage.getItem(STORED))
+    const stored = Number(recall(STORED))
     if (RATES.includes(stored)) this.rate = stored
   }
 
@@ -89,7 +90,7 @@ class Sound {
   /** The next speed. */
   faster(): void {
     this.rate = RATES[(RATES.indexOf(this.rate) + 1) % RATES.length] ?? 1
-    localStorage.setItem(STORED, String(this.rate))
+    remember(STORED, String(this.rate))
     if (this.audio && this.track?.voice) this.audio.playbackRate = this.rate
   }
 

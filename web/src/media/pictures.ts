@@ -4,8 +4,8 @@
  */
 import { base64 } from '@scure/base'
 import { rgbaToThumbHash } from 'thumbhash'
-import { imageHeader } from '../local/image-header'
 import { NoPicture } from './no-picture'
+import { openPicture } from './open-picture'
 import { drawEdited, type PictureEdit, turned, WHOLE } from './picture-edit'
 
 export type Quality = 'standard' | 'hd'
@@ -35,19 +35,12 @@ export async function preparePicture(
   quality: Quality,
   edit: PictureEdit = { turn: 0, strokes: [] }
 ): Promise<Prepared> {
-  const header = await imageHeader(file)
-  if (!header) throw new NoPicture()
-  let picture: ImageBitmap
-  try {
-    picture = await createImageBitmap(file.slice(0, file.size, header.type))
-  } catch {
-    throw new NoPicture()
-  }
+  const { type, picture } = await openPicture(file)
   try {
     const changed = edit.turn !== 0 || edit.crop !== undefined || edit.strokes.length > 0
-    if (header.type === 'image/gif' && !changed && file.size <= LARGEST_GIF) {
+    if (type === 'image/gif' && !changed && file.size <= LARGEST_GIF) {
       const preview = previewOf(picture)
-      return { data: file, type: header.type, width: picture.width, height: picture.height, preview }
+      return { data: file, type, width: picture.width, height: picture.height, preview }
     }
     const { side, quality: jpeg } = QUALITIES[quality]
     const canvas = drawn(picture, edit, side)

@@ -1,7 +1,7 @@
 /** Makes a sticker of a picture: WebP of at most 512 pixels, transparent where the picture is. Runs in the worker. */
-import { imageHeader } from '../local/image-header'
 import { LARGEST_STICKER } from '../local/stickers'
 import { NoPicture } from './no-picture'
+import { openPicture } from './open-picture'
 
 export interface Sticker {
   data: Blob
@@ -14,14 +14,7 @@ const QUALITIES = [0.9, 0.75, 0.5]
 
 /** Throws NoPicture. */
 export async function makeSticker(file: Blob): Promise<Sticker> {
-  const header = await imageHeader(file)
-  if (!header) throw new NoPicture()
-  let picture: ImageBitmap
-  try {
-    picture = await createImageBitmap(file.slice(0, file.size, header.type))
-  } catch {
-    throw new NoPicture()
-  }
+  const { picture } = await openPicture(file)
   try {
     const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height))
     const width = Math.max(1, Math.round(picture.width * scale))

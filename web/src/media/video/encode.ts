@@ -136,12 +136,7 @@ async function encodeOpened(
     }
   }
   made.push({
-    rendition: {
-      ...top,
-      width: result.width,
-      height: result.height,
-      bitrate: Math.round((best.size * 8) / seconds)
-    },
+    rendition: { ...top, width: result.width, height: result.height },
     parts: best
   })
 
@@ -173,20 +168,16 @@ async function sealed(
   seconds: number
 ): Promise<EncodedStream[]> {
   const streams: EncodedStream[] = []
-  const add = async (
-    name: string,
-    parts: Fragmented,
-    more: Omit<Rendition, 'name'> | { bitrate: number }
-  ) => {
+  const add = async (name: string, parts: Fragmented, size?: { width: number; height: number }) => {
     const cipher = await SegmentCipher.of(key, name)
     const { blob, index } = await sealStream(cipher, [{ data: parts.init, ms: 0 }, ...parts.fragments])
-    streams.push({ name, type: parts.type, ...more, blob, index })
+    const bitrate = Math.round((parts.size * 8) / seconds)
+    streams.push({ name, type: parts.type, ...size, bitrate, blob, index })
   }
-  if (sound) await add('audio', sound, { bitrate: Math.round((sound.size * 8) / seconds) })
+  if (sound) await add('audio', sound)
   for (const { rendition, parts } of made) {
     const { name, width, height } = rendition
-    const bitrate = Math.round((parts.size * 8) / seconds)
-    await add(name, parts, { width, height, bitrate })
+    await add(name, parts, { width, height })
   }
   return streams
 }

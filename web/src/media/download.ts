@@ -1,4 +1,5 @@
 /** Downloads files. What arrives is bounded, and goes on after a lost connection where it was (RFC 9110 §14). */
+import { pause } from './pause'
 
 /**
  * `gone`: the server does not have the file any more; `lost`: no connection, or the server has trouble; `refused`: the
@@ -39,7 +40,7 @@ export async function download(url: string, options: DownloadOptions): Promise<B
       const wait = retries[attempt]
       if (error instanceof DownloadFailed && error.reason !== 'lost') throw error
       if (wait === undefined || state.received > most) throw new DownloadFailed('lost')
-      await new Promise((done) => setTimeout(done, wait))
+      await pause(wait, signal)
     }
   }
 }

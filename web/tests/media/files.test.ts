@@ -161,6 +161,17 @@ describe('a download', () => {
     })
   })
 
+  it('ends as soon as it is cancelled, also between two attempts', async () => {
+    const { get } = flaky([1])
+    const control = new AbortController()
+    const options = { most: 1e6, get, retries: [3_600_000], signal: control.signal }
+    const running = download('https://x.example/m', {
+      ...options,
+      progress: () => setTimeout(() => control.abort(new Error('stop')), 1)
+    })
+    await expect(running).rejects.toThrow('stop')
+  })
+
   it('takes no more than was said, whatever the server says', async () => {
     const endless = (): Promise<Response> => {
       const stream = new ReadableStream<Uint8Array>({

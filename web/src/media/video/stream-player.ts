@@ -6,6 +6,7 @@ import type { Bytes } from '../../local/bytes'
 import type { MediaStream as Described } from '../../local/media'
 import { OpenedStream } from '../segmented-stream'
 import { Forged, SegmentCipher } from '../segments'
+import { pause } from '../pause'
 import type { Source } from '../source'
 import { throughput } from './throughput'
 
@@ -290,20 +291,6 @@ async function persistently<T>(work: () => Promise<T>, signal: AbortSignal, forg
       await pause(wait, signal)
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(signal.reason as Error)
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
-    signal.addEventListener('abort', stop, { once: true })
-  })
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import type { App } from '../sync/app'
 export interface Uploading {
   /** From 0 to 1; undefined: nothing is being uploaded. */
   readonly progress: number | undefined
+  stop: () => void
 }
 
 export function uploading(app: App, message: () => Message): Uploading {
@@ -23,6 +24,7 @@ export function uploading(app: App, message: () => Message): Uploading {
       if (id === undefined) return undefined
       const size = rows.value.reduce((sum, row) => sum + row.size, 0)
       return size ? rows.value.reduce((sum, row) => sum + row.sent, 0) / size : 0
-    }
+    },
+    stop: () => void app.stopUpload(message().key)
   }
 }

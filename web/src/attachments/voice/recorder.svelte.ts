@@ -26,6 +26,8 @@ export interface Recording {
 const RATE = 24_000
 /** Milliseconds from one measurement of the level to the next. */
 const STEP = 60
+/** Measurements of a minute: more than the widest screen shows. */
+const SHOWN = 1000
 /** The longest recording; then it pauses. */
 export const LONGEST = 3_600_000
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4']
@@ -34,8 +36,10 @@ export class Recorder {
   state = $state<'recording' | 'paused' | 'ended'>('recording')
   /** Milliseconds. */
   duration = $state(0)
-  /** The loudness so far, from 0 to 1. */
-  levels = $state.raw<number[]>([])
+  /** The loudness of the last minute, from 0 to 1. */
+  levels = $state.raw<readonly number[]>([])
+  /** All of it. */
+  private readonly measured: number[] = []
   private readonly chunks: Blob[] = []
   private readonly recorder: MediaRecorder
   private readonly context: AudioContext
@@ -62,7 +66,8 @@ export class Recorder {
     this.timer = setInterval(() => {
       if (this.state !== 'recording') return
       meter.getFloatTimeDomainData(samples)
-      this.levels = [...this.levels, levelOf(samples)]
+      this.measured.push(levelOf(samples))
+      this.levels = this.measured.slice(-SHOWN)
       this.duration = this.before + performance.now() - this.since
       if (this.duration >= LONGEST) this.pause()
     }, STEP)
@@ -148,7 +153,7 @@ export class Recorder {
   private async recording(): Promise<Recording> {
     const recorded = new Blob(this.chunks, { type: this.recorder.mimeType })
     const { blob, type, duration } = await run({ do: 'voice', recorded, rate: RATE }).done
-    return { blob, type, duration: duration || this.duration, waveform: waveformOf(this.levels) }
+    return { blob, type, duration: duration || this.duration, waveform: waveformOf(this.measured) }
   }
 }
 

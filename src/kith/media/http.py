@@ -17,6 +17,7 @@ from kith.edge.media_origin import greeting
 from kith.media.depot import Depot
 from kith.media.downloads import SAFE, Download, answer, serving
 from kith.media.proxy import Proxy
+from kith.media.records import Blob
 from kith.media.stores import SOURCE
 from kith.media.tus import Tus, aborting, bearer
 from kith.media.uploads import Interrupted, UploadError, Uploads
@@ -162,31 +163,32 @@ class MediaWeb(HTTPApplication):
 
     # -- downloads --------------------------------------------------------------------------------------
 
-    async def _get(self, request: web.Request) -> web.StreamResponse:
+    async def _wanted(self, request: web.Request) -> tuple[Blob, Download]:
+        """The blob of a request, and how it is answered. Raises HTTPNotFound."""
         blob = request.match_info["blob"]
         found = await self._depot.find(blob) if is_blob_id(blob) else None
         if found is None or found.completed is None:
             raise web.HTTPNotFound
         download = answer(found, lambda name: request.headers.get(name, ""))
+        return found, download
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        found, download = await self._wanted(request)
         if download.end and request.method == "GET":  # signatures are for GET alone
-            address = await self._depot.blobs.address(blob, serving(found))
+            address = await self._depot.blobs.address(found.id, serving(found))
             if address is not None:
                 return web.Response(status=302, headers={"Location": address, "Cache-Control": "no-store"})
-        return await self._send(request, blob, download)
+        return await self._send(request, found.id, download)
 
     async def _get_here(self, request: web.Request) -> web.StreamResponse:
         """Sends a blob, for a CDN, which would be redirected to itself by `_get`."""
-        blob = request.match_info["blob"]
-        found = await self._depot.find(blob) if is_blob_id(blob) else None
-        if found is None or found.completed is None:
-            raise web.HTTPNotFound
-        download = answer(found, lambda name: request.headers.get(name, ""))
-        return await self._send(request, blob, download)
+        found, download = await self._wanted(request)
+        return await self._send(request, found.id, download)
 
     async def _send(self, request: web.Request, blob: str, download: Download) -> web.StreamResponse:
-        response = web.StreamResponse(status=download.status, headers=download.headers)
         if request.method == "HEAD" or download.end == download.start:
             return web.Response(status=download.status, headers=download.headers)
+        response = web.StreamResponse(status=download.status, headers=download.headers)
         pieces = self._depot.blobs.read(blob, download.start, download.end)
         piece = await anext(pieces)  # while an error can still be the answer
         await response.prepare(request)

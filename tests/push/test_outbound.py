@@ -9,12 +9,23 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from kith.config import Config
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.post import Post
+from kith.core.routing.router import Router
+from kith.federation.outbound import Outbound
+from kith.federation.outgoing import Outgoing
+from kith.wire.stanza import Stanza
 from tests.conftest import RunningServer
 from tests.federation.prosody import Prosody, prosody
 from tests.federation.world import World, world
+from tests.parts import DOMAIN, room
 from tests.raw import RawClient, condition
 
 SERVICE = "pam@prosody.test/push"
@@ -114,3 +125,17 @@ async def test_a_service_that_is_not_reached_keeps_its_registrations(kith: Runni
     log = kith.log.read_text()
     assert "push registration ended" not in log.partition("silent.test")[2]
     ben.abort()
+
+
+@pytest.mark.parametrize("attrs", ["type='result'", "type='error'", "type='result' id=''"])
+async def test_what_is_no_answer_does_not_end_the_stream(tmp_path: Path, attrs: str) -> None:
+    async with room(tmp_path) as there:
+        node = there.node
+        sent: list[object] = []
+        outgoing = cast(Outgoing, SimpleNamespace(receive=lambda *taken: sent.append(taken)))
+        config = Config(domain=DOMAIN, push_services=["push.test"])
+        hosts, post, router = node.get(Hosts), node.get(Post), node.get(Router)
+        outbound = Outbound(config, node.domain, hosts, post, router, outgoing)
+        stanza = f"<iq xmlns='jabber:client' from='push.test' to='{DOMAIN}' {attrs}/>"
+        outbound.take(DOMAIN, "push.test", Stanza.from_bytes(stanza.encode()))
+        assert sent == []

@@ -66,10 +66,10 @@ class Outbound:
             return
         if sender.domain != remote or to.domain != local or local != self._domain.name:
             return
-        if stanza.kind == "iq" and stanza.type in ("result", "error"):
-            self._router.admit(Foreign(sender, self, self._post), stanza, to)
-        elif stanza.kind != "presence" and (answer := stanza.error(_NOT_CONNECTED)) is not None:
-            with contextlib.suppress(StanzaError):  # too much waits for that server
+        with contextlib.suppress(StanzaError):  # not an answer, or too much waits for that server
+            if stanza.kind == "iq" and stanza.type in ("result", "error"):
+                self._router.admit(Foreign(sender, self, self._post), stanza, to)
+            elif stanza.kind != "presence" and (answer := stanza.error(_NOT_CONNECTED)) is not None:
                 self.outgoing.receive(answer, to, sender)
 
     def pipelined(self) -> None:

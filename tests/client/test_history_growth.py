@@ -83,7 +83,7 @@ def works(history: History, database: Database, newest: Message) -> dict[str, Ca
         "chat": lambda: history.chat(PEER),
         "asked again": lambda: history.is_requested_again(PEER, "none"),
         "wait for files": lambda: media.must_wait(newest),
-        "files that wait": media.waiting,
+        "files that wait": lambda: list(media.waiting()),
         "origin in any chat": lambda: history.with_origin("none"),
         "captions": lambda: history.captions(newest),
         "next to expire": history.next_expiry,

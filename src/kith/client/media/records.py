@@ -5,7 +5,7 @@ Callers commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -51,13 +51,13 @@ class MediaRecords:
         """A message waits for its file to be uploaded or, without a file, to be claimed."""
         self._db.sql.execute("INSERT OR REPLACE INTO media_out VALUES (?, ?, ?, NULL)", (row, file, size))
 
-    def waiting(self) -> list[Waiting]:
-        """The files of queued messages that are not uploaded yet, in order."""
+    def waiting(self) -> Iterator[Waiting]:
+        """The files of queued messages that are not uploaded yet, in order, read one by one."""
         rows = self._db.sql.execute(
             "SELECT o.row, o.file, o.size, o.slot FROM media_out o CROSS JOIN messages m ON m.row = o.row"
             " WHERE m.state = 'queued' AND NOT m.deleted ORDER BY o.row"
         )
-        return [_waiting(*row) for row in rows]
+        return (_waiting(*row) for row in rows)
 
     def of_message(self, row: int) -> Waiting | None:
         """The file of one message that is not uploaded yet."""

@@ -38,7 +38,7 @@ from lab import (
     on_core,
     serving,
 )
-from others import _running
+from others import PROSODY, _running
 
 from kith.accounts.secret import ensure_secret
 from kith.base.randomness import Randomness
@@ -68,31 +68,19 @@ http {{
 """
 
 
-_PROSODY = """
-run_as_root = true
-data_path = "{folder}/data"
-pidfile = "{folder}/prosody.pid"
-interfaces = {{ "127.0.0.1" }}
-c2s_ports = {{ {port} }}
-http_ports = {{ {http} }}
+_PROSODY = (
+    PROSODY
+    + """
 https_ports = {{}}
-s2s_ports = {{}}
 http_default_host = "share.localhost"
-plugin_paths = {{ "/usr/lib/prosody/modules" }}
 modules_enabled = {{ "roster", "saslauth", "disco", "carbons", "mam", "smacks" }}
 modules_disabled = {{ "s2s", "limits", "tls" }}
-c2s_require_encryption = false
-allow_unencrypted_plain_auth = true
-authentication = "internal_plain"
-network_backend = "epoll"
-gc = {{ mode = "generational" }}
-storage = "internal"
-log = {{ warn = "{folder}/prosody.log" }}
 VirtualHost "localhost"
 Component "share.localhost" "http_file_share"
   http_file_share_size_limit = 4 * 1024 * 1024 * 1024
   http_file_share_daily_quota = 1024 * 1024 * 1024 * 1024
 """
+)
 
 
 class Peer_(NamedTuple):

@@ -19,30 +19,35 @@ from pathlib import Path
 import psutil
 from lab import Server, free_port, listening, on_core
 
-_PROSODY = """
+#: What all of Prosody's settings here begin with.
+PROSODY = """
 run_as_root = true
 data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
-c2s_direct_tls_ports = {{ {secure} }}
 http_ports = {{ {http} }}
-https_ports = {{ {https} }}
 s2s_ports = {{}}
 plugin_paths = {{ "/usr/lib/prosody/modules" }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "carbons", "pep", "blocklist", "vcard4", "private",
-  "ping", "mam", "smacks", "csi_simple", "websocket", "offline" }}
-modules_disabled = {{ "s2s", "limits" }}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
 network_backend = "epoll"
-network_settings = {{ tcp_backlog = 4096, read_timeout = {read_timeout} }}
 gc = {{ mode = "generational" }}
 storage = "internal"
+log = {{ warn = "{folder}/prosody.log" }}
+"""
+_PROSODY = (
+    PROSODY
+    + """
+c2s_direct_tls_ports = {{ {secure} }}
+https_ports = {{ {https} }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "carbons", "pep", "blocklist", "vcard4", "private",
+  "ping", "mam", "smacks", "csi_simple", "websocket", "offline" }}
+modules_disabled = {{ "s2s", "limits" }}
+network_settings = {{ tcp_backlog = 4096, read_timeout = {read_timeout} }}
 default_archive_policy = {archive}
 certificates = "{folder}"
-log = {{ warn = "{folder}/prosody.log" }}
 c2s_direct_tls_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
 https_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
 VirtualHost "localhost"
@@ -51,6 +56,7 @@ Component "conference.localhost" "muc"
   modules_enabled = {{ "muc_mam" }}
   muc_log_by_default = {archive}
 """
+)
 _EJABBERD = """
 hosts: [localhost]
 loglevel: error

@@ -58,6 +58,17 @@ class People:
         await meet(ada, ben)
         return ada, ben
 
+    async def three(self) -> tuple[Someone, Someone, Someone]:
+        """The first has the other two in the list of chats, and has written nothing yet."""
+        ada, ben = await self.one("Ada"), await self.one("Ben")
+        cyd = await self.one("Cyd", PHONE)
+        for person in (ada, ben, cyd):
+            await person.register()
+        for person in (ben, cyd):
+            await ada.start_chat(person.number)
+            await ada.open("#/")
+        return ada, ben, cyd
+
 
 @asynccontextmanager
 async def down(server: RunningServer) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tests.web.people import People
-from tests.web.person import PHONE, Someone
+from tests.web.person import Someone
 
 PICTURE = str(Path(__file__).parents[2] / "web/public/icon-192.png")
 
@@ -34,13 +34,7 @@ async def info(person: Someone) -> None:
 
 
 async def test_three_people_in_a_group(people: People) -> None:
-    ada, ben = await people.one("Ada"), await people.one("Ben")
-    cyd = await people.one("Cyd", PHONE)
-    for person in (ada, ben, cyd):
-        await person.register()
-    for person in (ben, cyd):
-        await ada.start_chat(person.number)
-        await ada.open("#/")
+    ada, ben, cyd = await people.three()
 
     # everybody reads everything, encrypted, with its author
     await make_group(ada, "Tea round", ben, cyd)
@@ -119,13 +113,7 @@ async def told(person: Someone, who: str, what: str) -> None:
 
 
 async def test_what_admins_do_is_seen_by_all(people: People) -> None:
-    ada, ben = await people.one("Ada"), await people.one("Ben")
-    cyd = await people.one("Cyd", PHONE)
-    for person in (ada, ben, cyd):
-        await person.register()
-    for person in (ben, cyd):
-        await ada.start_chat(person.number)
-        await ada.open("#/")
+    ada, ben, cyd = await people.three()
 
     # a picture from the start, which the others see
     await ada.open("#/new/group")
@@ -281,12 +269,7 @@ async def test_what_admins_do_is_seen_by_all(people: People) -> None:
 
 
 async def test_one_message_goes_to_many_each_in_their_own_chat(people: People) -> None:
-    ada, ben, cyd = await people.one("Ada"), await people.one("Ben"), await people.one("Cyd", PHONE)
-    for person in (ada, ben, cyd):
-        await person.register()
-    for person in (ben, cyd):
-        await ada.start_chat(person.number)
-        await ada.open("#/")
+    ada, ben, cyd = await people.three()
     await ada.on("[aria-label='New chat']", "click")
     await ada.press("Message to many")
     for person in (ben, cyd):

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.interop.converse import chromium as run_chromium
 from tests.web.device import until
 from tests.web.people import People
-from tests.web.person import DESKTOP, PHONE, Someone, meet
+from tests.web.person import DESKTOP, PHONE, Someone
 
 HEARS = ["microphone"]
 RECORD = "[aria-label='Record a voice message']"
@@ -41,9 +41,7 @@ _SECONDS = """(() => {
 async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_as_heard(
     people: People,
 ) -> None:
-    ada = await people.one("Ada", {**DESKTOP, "permissions": HEARS})
-    ben = await people.one("Ben", {**PHONE, "permissions": HEARS})
-    await meet(ada, ben)
+    ada, ben = await people.two({**DESKTOP, "permissions": HEARS}, {**PHONE, "permissions": HEARS})
     # hands-free: a tap begins, then it is paused, listened to, continued and sent
     await ada.on(RECORD, "click")
     await recorded(ada, 2000)
@@ -87,9 +85,7 @@ async def test_voice_message_is_recorded_listened_to_before_sending_and_marked_a
 async def test_without_a_microphone_a_recording_from_elsewhere_can_be_sent(
     people: People, tmp_path: Path
 ) -> None:
-    ada = await people.one("Ada")
-    ben = await people.one("Ben", PHONE)
-    await meet(ada, ben)
+    ada, ben = await people.two()
     await ada.on(RECORD, "click")
     await ada.shows("dialog:has-text('The microphone is blocked')")
     beep = tmp_path / "beep.wav"
@@ -136,9 +132,7 @@ PLAYER = ".player video"
 
 
 async def test_video_is_cut_encoded_here_and_plays_while_it_comes(people: People) -> None:
-    ada = await people.one("Ada")
-    ben = await people.one("Ben", PHONE)
-    await meet(ada, ben)
+    ada, ben = await people.two()
     await ada.evaluate(f"({FILM})(8)")
     await ada.shows(".strip .frames img >> nth=7")
     await ada.on("[aria-label='Start']", "focus")
@@ -164,9 +158,7 @@ async def test_video_is_cut_encoded_here_and_plays_while_it_comes(people: People
 
 
 async def test_stickers_are_made_of_pictures_and_kept(people: People, tmp_path: Path) -> None:
-    ada = await people.one("Ada")
-    ben = await people.one("Ben")
-    await meet(ada, ben)
+    ada, ben = await people.two(DESKTOP, DESKTOP)
     cat = tmp_path / "cat.png"
     Image.new("RGBA", (900, 700), (200, 90, 20, 120)).save(cat)
     await ada.on("[aria-label=Attach]", "click")

@@ -97,11 +97,24 @@ export function fileOf({ file, key, iv, digest, url, segments, plain }: Media): 
   return segments?.url === undefined ? undefined : `${key} ${segments.url}`
 }
 
+/**
+ * A part of which media consist on the server. `whole`: the file in one piece; `plain`: the same without encryption;
+ * `segments`: in segments; `stream NAME`: a rendition of a video, or its sound.
+ */
+export type Part = 'whole' | 'plain' | 'segments' | `stream ${string}`
+
+/** The names of the parts that have no address yet. */
+export function missingParts({ kind, url, plain, segments, streams = [] }: Media): Part[] {
+  if (kind === 'contact' || kind === 'location') return []
+  const file: Part = segments ? 'segments' : plain ? 'plain' : 'whole'
+  const lacks = segments ? segments.url === undefined : url === undefined
+  const lacking = streams.filter((stream) => stream.url === undefined)
+  return [...(lacks ? [file] : []), ...lacking.map(({ name }): Part => `stream ${name}`)]
+}
+
 /** Whether something of it still has to be uploaded. */
-export function lacksUpload({ kind, url, segments, streams }: Media): boolean {
-  if (kind === 'contact' || kind === 'location') return false
-  if (streams?.some((stream) => stream.url === undefined)) return true
-  return segments ? segments.url === undefined : url === undefined
+export function lacksUpload(media: Media): boolean {
+  return missingParts(media).length > 0
 }
 
 /** The kind of a file, by its MIME type. SVG is a document, since it may contain scripts. */

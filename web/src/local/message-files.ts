@@ -18,6 +18,10 @@ export function addressesOf({ url, segments, streams }: Media): string[] {
 export function sweepFor(media: Media, mine: boolean): Upload[] {
   const id = fileOf(media)
   if (id === undefined) return []
-  const urls = mine ? addressesOf(media) : []
-  return [{ id, part: 'sweep', state: 'waiting', size: 0, sent: 0, tries: 0, urls }]
+  return [{ ...waitingUpload(id, 'sweep'), urls: mine ? addressesOf(media) : [] }]
+}
+
+/** A row for something that has to be done about a file. */
+export function waitingUpload(id: string, part: Upload['part']): Upload {
+  return { id, part, state: 'waiting', size: 0, sent: 0, tries: 0 }
 }

@@ -1,6 +1,6 @@
 /** The local storage of an account on this device. Screens are drawn from it alone; `sync/` fills it. */
 
-import type { Media } from './media'
+import type { Media, Part } from './media'
 
 /** A bare JID, prepared: `+491701234567@example.org`. */
 export type Address = string
@@ -483,10 +483,10 @@ export interface Upload {
   /** Of the stored file. */
   id: string
   /**
-   * `whole`, `plain`, or the name of a part (`media/parts.ts`); `claim`: the server is to keep what others have uploaded;
-   * `sweep`: a message that had the file is gone.
+   * What is uploaded; `claim`: the server is to keep what others have uploaded; `sweep`: a message that had the file is
+   * gone.
    */
-  part: string
+  part: Part | 'claim' | 'sweep'
   state: 'waiting' | 'working' | 'stopped'
   /** Bytes of what is uploaded, and how many of them the server has. */
   size: number

@@ -205,7 +205,7 @@ export class Work {
     await this.db.seen.bulkDelete(keys)
   }
 
-  /** Has files removed that no message has any more (`sync/uploads.ts`). */
+  /** Has files removed that no message has any more (`sync/sweep.ts`). */
   private async sweep(): Promise<void> {
     const rows = this.lost.flatMap(({ media, mine }) => (media ? sweepFor(media, mine) : []))
     this.lost = []

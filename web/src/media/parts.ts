@@ -1,24 +1,9 @@
-/** The parts of which media consist on the server, and what of them is not uploaded yet. */
+/** The parts of which media consist on the server: their bytes, names and addresses. */
 import { fromBase64 } from '../local/bytes'
-import { extensionOf, type Media } from '../local/media'
+import { extensionOf, type Media, type Part } from '../local/media'
 import { sealedFile } from './segmented-file'
 import { blobSource, type Source } from './source'
 import { inWorker } from './worker'
-
-/**
- * `whole`: the file in one piece; `plain`: the same without encryption; `segments`: in segments; `stream NAME`: a rendition
- * of a video, or its sound.
- */
-export type Part = 'whole' | 'plain' | 'segments' | `stream ${string}`
-
-/** The names of the parts that have no address yet. */
-export function missingParts({ kind, url, plain, segments, streams = [] }: Media): Part[] {
-  if (kind === 'contact' || kind === 'location') return []
-  const file: Part = segments ? 'segments' : plain ? 'plain' : 'whole'
-  const lacks = segments ? segments.url === undefined : url === undefined
-  const lacking = streams.filter((stream) => stream.url === undefined)
-  return [...(lacks ? [file] : []), ...lacking.map(({ name }): Part => `stream ${name}`)]
-}
 
 /** The id of what is uploaded, in the table `blobs`. `file`: that of the file. */
 export function storedAs(file: string, part: Part): string {

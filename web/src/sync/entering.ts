@@ -18,7 +18,7 @@ import { requeue } from './failed'
 import { sendEdit } from './message-changes'
 import type { Queueing } from './queueing'
 import type { Timers } from './timers'
-import { queueUploads } from './uploads'
+import { queueUploads } from './upload-queue'
 
 /** A text that waits for the next transaction. */
 interface Storing {

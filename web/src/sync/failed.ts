@@ -7,7 +7,7 @@ import type { Address, Failure, Message, Moment, SentChange } from '../local/typ
 import type { Work } from '../local/work'
 import { sendEdit, sendPin, sendReaction, sendRetraction } from './message-changes'
 import { Queueing } from './queueing'
-import { queueUploads } from './uploads'
+import { queueUploads } from './upload-queue'
 
 /** Queues all that failed in a chat for one of these reasons, in order. True: there was something. */
 export async function requeueFailed(

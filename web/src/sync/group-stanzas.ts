@@ -12,7 +12,8 @@ import type { Groups } from './groups'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
-import { hasFile, type Uploads } from './uploads'
+import { hasFile } from './upload-queue'
+import type { Uploads } from './uploads'
 
 /** How often members may change while a message is encrypted. */
 const ATTEMPTS = 5

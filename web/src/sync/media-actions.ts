@@ -11,7 +11,7 @@ import { NotHere, type LoadOptions, type MediaItem, type SendOptions } from './a
 import type { MediaSources } from './media-sources'
 import { storeMedia } from './media-storing'
 import type { Queueing } from './queueing'
-import { stopUploads } from './uploads'
+import { stopUploads } from './upload-queue'
 
 /** Bytes of a file of another app, whose size nobody has said. */
 const LARGEST_UNKNOWN = LARGEST_WHOLE

@@ -12,7 +12,7 @@ import type { OutgoingXml } from '../xmpp/xml'
 import type { GroupMarks } from './group-marks'
 import type { OutgoingStanzas } from './outgoing-stanzas'
 import type { Settlement } from './settlement'
-import { isHeld } from './uploads'
+import { isHeld } from './upload-queue'
 
 const FIRST_WAIT_MS = 2000
 const LONGEST_WAIT_MS = 300_000

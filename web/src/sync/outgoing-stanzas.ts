@@ -21,7 +21,8 @@ import type { Keyless } from './keyless'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
-import { Converted, hasFile, type Uploads } from './uploads'
+import { hasFile } from './upload-queue'
+import { Converted, type Uploads } from './uploads'
 
 export class OutgoingStanzas {
   constructor(

@@ -5,7 +5,7 @@ import { messageKey, orderAt } from '../local/order'
 import type { Address, Change, Message, Moment, OutgoingContent } from '../local/types'
 import { neverLeft } from '../local/unsent'
 import { Work } from '../local/work'
-import { dropUploads } from './uploads'
+import { dropUploads } from './upload-queue'
 
 export class Queueing {
   /** `now`: the server's time as far as it is known; `woken` is called when something waits to be sent. */

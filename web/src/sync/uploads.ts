@@ -2,32 +2,25 @@
  * Uploads the files of messages that wait in the outbox, in order. An upload goes on where it was after a lost connection,
  * a restart of the server or of the app: its slot is stored, and the ciphertext is the same each time.
  */
-import Dexie from 'dexie'
 import type { Database } from '../local/database'
-import { fileUploaded, removeFiles } from '../local/files'
-import { fileOf, type Media } from '../local/media'
-import { addressesOf } from '../local/message-files'
+import { fileUploaded } from '../local/files'
+import { fileOf, missingParts, type Media, type Part } from '../local/media'
+import { addressesOf, waitingUpload } from '../local/message-files'
 import { messageKey } from '../local/order'
 import type { Address, Failure, Moment, Outgoing, Upload, UploadSlot } from '../local/types'
 import { Work } from '../local/work'
 import { claimSecret } from '../media/cipher'
 import type { MediaOrigin } from '../media/origin'
-import {
-  missingParts,
-  sourceOf,
-  storedAs,
-  uploadName,
-  uploadType,
-  withAddress,
-  type Part
-} from '../media/parts'
+import { sourceOf, storedAs, uploadName, uploadType, withAddress } from '../media/parts'
 import type { Source } from '../media/source'
 import { upload, UploadFailed } from '../media/upload'
 import { Refused } from '../xmpp/errors'
 import type { Wire } from '../xmpp/wire'
 import { secretFor } from './media-storing'
 import type { Settlement } from './settlement'
-import { blobOf, claimBlob, releaseBlob, requestSlot } from './slots'
+import { claimBlob, requestSlot } from './slots'
+import { sweepFiles } from './sweep'
+import { concerns, waitingFor, type Files } from './upload-queue'
 
 /** How many run at once. */
 const AT_ONCE = 2
@@ -37,8 +30,6 @@ const LONGEST_WAIT_MS = 60_000
 const SLACK_MS = 86_400_000
 /** Milliseconds between two updates of the progress in the database. */
 const PROGRESS_MS = 250
-
-export type Files = Extract<Outgoing['what'], { type: 'message' }> & { media: Media }
 
 export class Uploads {
   private readonly running = new Map<string, AbortController>()
@@ -88,36 +79,13 @@ export class Uploads {
     await this.abandon()
     const waiting = await this.db.uploads.toArray()
     const sweeps = waiting.filter(({ part }) => part === 'sweep')
-    if (sweeps.length) await this.sweep(sweeps)
+    if (sweeps.length) await sweepFiles(this.db, this.me, this.wire, this.origin, sweeps)
     for (const row of waiting) {
       if (row.part === 'sweep') continue
       if (this.running.size >= AT_ONCE) return
       if (row.state !== 'stopped' && !this.running.has(nameOf(row)))
         // The storage is closed, for example after a log-out
         this.run(row).catch((error: unknown) => console.debug('no upload', error))
-    }
-  }
-
-  /** Removes files that no message has any more, here and, if they were the user's, from the server. */
-  private async sweep(rows: Upload[]): Promise<void> {
-    const used = new Set<string>()
-    const own = new Set<string>()
-    await this.db.messages.orderBy('[chat+media.kind+at]').each(({ media, mine }) => {
-      const id = media && fileOf(media)
-      if (!media || id === undefined) return
-      used.add(id)
-      if (mine) for (const url of addressesOf(media)) own.add(url)
-    })
-    for (const { id, part, urls = [] } of rows) {
-      if (!used.has(id)) await removeFiles(this.db, [id])
-      for (const url of urls.filter((one) => !own.has(one) && blobOf(one))) {
-        try {
-          if (!(await this.origin.local(url)).foreign) await releaseBlob(this.wire, this.me, url)
-        } catch (error) {
-          if (!(error instanceof Refused)) return // in the next session
-        }
-      }
-      await this.db.uploads.delete([id, part])
     }
   }
 
@@ -148,33 +116,38 @@ export class Uploads {
   }
 
   private async one(row: Upload, signal: AbortSignal): Promise<void> {
-    const { id, part } = row
-    const waiting = await this.rows(id)
-    const media = waiting[0]?.what.media
-    if (!media) {
-      await this.db.uploads.delete([id, part])
+    const { id } = row
+    const [first] = await waitingFor(this.db, id)
+    if (!first) {
+      await this.db.uploads.delete([id, row.part])
       return
     }
-    if (part === 'claim') {
+    const { media } = first.what
+    if (row.part === 'claim') {
       await this.claim(row, media)
       return
     }
-    if (!missingParts(media).some((one) => one === part)) {
-      await this.db.uploads.delete([id, part])
+    const part = missingParts(media).find((one) => one === row.part)
+    if (part === undefined) {
+      await this.db.uploads.delete([id, row.part])
       this.ready()
       return
     }
-    const data = (await this.db.blobs.get(storedAs(id, part as Part)))?.data
+    const data = (await this.db.blobs.get(storedAs(id, part)))?.data
     if (!data) throw new NoFile()
-    const source = await sourceOf(media, part as Part, data)
+    const source = await sourceOf(media, part, data)
     signal.throwIfAborted()
-    const url = await this.transfer(row, media, source, signal)
-    await this.done(row, url)
+    const slot = row.slot ?? (await this.newSlot(id, part, media, source.size))
+    await this.transfer(row, source, slot, signal)
+    await this.done(id, part, slot.get)
   }
 
-  private async transfer(row: Upload, media: Media, source: Source, signal: AbortSignal): Promise<string> {
-    const part = row.part as Part
-    const slot = row.slot ?? (await this.slot(row, media, source.size))
+  private async transfer(
+    { id, part }: Upload,
+    source: Source,
+    slot: UploadSlot,
+    signal: AbortSignal
+  ): Promise<void> {
     let last = 0
     const { url } = await this.origin.local(slot.put)
     await upload(source, slot, url, {
@@ -184,38 +157,44 @@ export class Uploads {
         if (now - last < PROGRESS_MS && sent < source.size) return
         last = now
         void this.db.uploads
-          .update([row.id, part], { sent, size: source.size, state: 'working' })
+          .update([id, part], { sent, size: source.size, state: 'working' })
           .then((there) => {
             if (!there) void this.wake()
           })
           .catch(() => undefined)
       }
     })
-    return slot.get
   }
 
-  private async slot(row: Upload, media: Media, size: number): Promise<UploadSlot> {
-    const part = row.part as Part
-    const claim = media.key !== undefined && part !== 'plain' && { claim: await claimSecret(media.key) }
-    const until = await this.until(row.id)
-    const file = { name: uploadName(media, part), size, type: uploadType(media, part), ...claim, ...until }
-    const slot = await requestSlot(this.wire, this.me, file)
-    await this.db.uploads.update([row.id, row.part], { slot, size })
+  private async newSlot(id: string, part: Part, media: Media, size: number): Promise<UploadSlot> {
+    const slot = await this.slot(media, part, size, await this.until(id))
+    await this.db.uploads.update([id, part], { slot, size })
     return slot
+  }
+
+  private async slot(
+    media: Media,
+    part: Part,
+    size: number,
+    until: { until?: Moment } = {}
+  ): Promise<UploadSlot> {
+    const claim = media.key !== undefined && part !== 'plain' && { claim: await claimSecret(media.key) }
+    const file = { name: uploadName(media, part), size, type: uploadType(media, part), ...claim, ...until }
+    return requestSlot(this.wire, this.me, file)
   }
 
   /** When the last message with the file will have disappeared, if all do. */
   private async until(id: string): Promise<{ until?: Moment }> {
-    const timers = (await this.rows(id)).map(({ what }) => what.expires ?? Infinity)
+    const timers = (await waitingFor(this.db, id)).map(({ what }) => what.expires ?? Infinity)
     const last = Math.max(...timers)
     return Number.isFinite(last) ? { until: this.now() + last * 1000 + SLACK_MS } : {}
   }
 
-  private async done({ id, part }: Upload, url: string): Promise<void> {
-    await this.change(id, (media) => withAddress(media, part as Part, url))
+  private async done(id: string, part: Part, url: string): Promise<void> {
+    await this.change(id, (media) => withAddress(media, part, url))
     await this.db.uploads.delete([id, part])
     // a rendition is only kept until it is uploaded
-    if (storedAs(id, part as Part) !== id) await this.db.blobs.delete(storedAs(id, part as Part))
+    if (storedAs(id, part) !== id) await this.db.blobs.delete(storedAs(id, part))
     if (!(await this.db.uploads.where('id').equals(id).count())) await fileUploaded(this.db, id)
     this.ready()
   }
@@ -251,7 +230,7 @@ export class Uploads {
   /** Changes the media of all messages that wait for a file. */
   private async change(id: string, change: (media: Media) => Media): Promise<void> {
     await Work.run(this.db, async (work) => {
-      for (const row of await this.rows(id)) {
+      for (const row of await waitingFor(this.db, id)) {
         const media = change(row.what.media)
         const seq = row.seq ?? 0
         await this.db.outgoing.update(seq, { what: { ...row.what, media } })
@@ -262,7 +241,7 @@ export class Uploads {
   }
 
   private async fail({ id, part }: Upload, failure: Failure): Promise<void> {
-    for (const row of await this.rows(id)) await this.settlement.failed(row, failure)
+    for (const row of await waitingFor(this.db, id)) await this.settlement.failed(row, failure)
     await this.db.uploads.delete([id, part])
     this.ready()
   }
@@ -282,11 +261,14 @@ export class Uploads {
         }
       })
     this.failures += 1
-    const wait = expired && this.failures === 1 ? 0 : FIRST_WAIT_MS * 2 ** Math.min(this.failures, 10)
+    const wait =
+      expired && this.failures === 1
+        ? 0
+        : Math.min(FIRST_WAIT_MS * 2 ** Math.min(this.failures, 10), LONGEST_WAIT_MS)
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => void this.wake().catch(() => undefined), Math.min(wait, LONGEST_WAIT_MS))
+    this.timer = setTimeout(() => void this.wake().catch(() => undefined), wait)
     // The other one must not take its place at once
-    if (!this.stopped) await new Promise((done) => setTimeout(done, Math.min(wait, LONGEST_WAIT_MS)))
+    if (!this.stopped) await new Promise((done) => setTimeout(done, wait))
   }
 
   /**
@@ -323,72 +305,11 @@ export class Uploads {
       return undefined
     const part = media.segments ? 'segments' : 'whole'
     const source = await sourceOf(media, part, data)
-    const file = { name: uploadName(media, part), size: source.size, type: uploadType(media, part) }
-    const slot = await requestSlot(this.wire, this.me, { ...file, claim: await claimSecret(media.key) })
+    const slot = await this.slot(media, part, source.size)
     const options = { signal: new AbortController().signal, progress: () => undefined }
     await upload(source, slot, (await this.origin.local(slot.put)).url, options)
     return slot.get
   }
-
-  private async rows(id: string): Promise<(Outgoing & { what: Files })[]> {
-    const rows = await this.db.outgoing.filter((row) => concerns(row, id)).toArray()
-    return rows as (Outgoing & { what: Files })[]
-  }
-}
-
-/** A row for something that has to be uploaded. */
-export function waitingUpload(id: string, part: string): Upload {
-  return { id, part, state: 'waiting', size: 0, sent: 0, tries: 0 }
-}
-
-/** Whether a message has to wait for its file. */
-export function isHeld({ what }: Outgoing): boolean {
-  return what.type === 'message' && !!what.media && (!!what.claim || missingParts(what.media).length > 0)
-}
-
-/** Whether it is a message with a file, rather than a contact or a place. */
-export function hasFile(one: Outgoing): one is Outgoing & { what: Files } {
-  const { what } = one
-  return what.type === 'message' && !!what.media && fileOf(what.media) !== undefined
-}
-
-/** The rows of `uploads` that a message needs. */
-function uploadsFor(media: Media, claim: boolean): Upload[] {
-  const id = fileOf(media)
-  if (id === undefined) return []
-  const parts = missingParts(media)
-  return (parts.length ? parts : claim ? ['claim'] : []).map((part) => waitingUpload(id, part))
-}
-
-/** Queues what has to be uploaded of a message; what was stopped goes on. Within a transaction. */
-export async function queueUploads(db: Database, media: Media, claim = false): Promise<void> {
-  for (const row of uploadsFor(media, claim)) {
-    const before = await db.uploads.get([row.id, row.part])
-    await db.uploads.put(before ? { ...before, state: 'waiting' } : row)
-  }
-}
-
-/** Ends the uploads of a message that was deleted, unless others have the same file. Within a transaction. */
-export async function dropUploads(db: Database, media: Media): Promise<void> {
-  const id = fileOf(media)
-  if (id === undefined || (await db.outgoing.filter((row) => concerns(row, id)).count())) return
-  await db.uploads.where('id').equals(id).delete()
-  await fileUploaded(db, id)
-  // the contents of files are not part of the history's transactions
-  void Dexie.ignoreTransaction(() => db.blobs.where('id').startsWith(`${id} stream `).delete()).catch(
-    () => undefined
-  )
-}
-
-/** The same for a message that may be sent after all: they go on where they were. */
-export async function stopUploads(db: Database, media: Media): Promise<void> {
-  const id = fileOf(media)
-  if (id === undefined || (await db.outgoing.filter((row) => concerns(row, id)).count())) return
-  await db.uploads.where('id').equals(id).modify({ state: 'stopped' })
-}
-
-function concerns({ what }: Outgoing, id: string): boolean {
-  return what.type === 'message' && !!what.media && fileOf(what.media) === id
 }
 
 /** Renditions are not here any more, and other ones must not be encrypted with the same key. */

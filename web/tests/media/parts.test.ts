@@ -1,8 +1,8 @@
 import { base64 } from '@scure/base'
 import { describe, expect, it } from 'vitest'
-import type { Media } from '../../src/local/media'
+import { missingParts, type Media } from '../../src/local/media'
 import { addressesOf } from '../../src/local/message-files'
-import { missingParts, sourceOf, storedAs, uploadName, withAddress } from '../../src/media/parts'
+import { sourceOf, storedAs, uploadName, withAddress } from '../../src/media/parts'
 import { openedFile } from '../../src/media/segmented-file'
 import { SEGMENT } from '../../src/media/segments'
 

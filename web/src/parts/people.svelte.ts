@@ -6,7 +6,7 @@ import { liveQuery } from 'dexie'
 import { SvelteMap } from 'svelte/reactivity'
 import type { Database } from '../local/database'
 import { cleanName, looksLikeAddress, looksOfficial } from '../local/names'
-import type { Address, Contact } from '../local/types'
+import type { Address, Contact, Group } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { nameOf, written } from './names'
 
@@ -23,15 +23,29 @@ class People {
     const contacts = liveQuery(() => db.contacts.toArray()).subscribe((all) => {
       for (const one of all) this.contacts.set(one.address, one)
     })
-    const members = liveQuery(() => db.members.toArray()).subscribe((all) => {
-      for (const { jid, nick } of all) {
-        const name = ownName(jid, nick)
-        if (name) this.nicks.set(jid, name)
-      }
+    /** Of each group, the number (`Group.number`) with which its members were read. */
+    let read: Record<Address, number> = {}
+    const groups = liveQuery(() => db.groups.toArray()).subscribe((all) => {
+      const changed = all.filter(({ address, number }) => read[address] !== number)
+      read = Object.fromEntries(all.map(({ address, number }) => [address, number]))
+      if (!changed.length) return
+      this.readNicks(db, changed).catch((error: unknown) => {
+        // The storage is closed, for example after a log-out
+        console.debug('no names of members', error)
+      })
     })
     return () => {
       contacts.unsubscribe()
-      members.unsubscribe()
+      groups.unsubscribe()
+    }
+  }
+
+  /** Groups may have thousands of members, so only those of groups that have changed are read. */
+  private async readNicks(db: Database, groups: Group[]): Promise<void> {
+    const members = db.members.where('group').anyOf(groups.map(({ address }) => address))
+    for (const { jid, nick } of await members.toArray()) {
+      const name = ownName(jid, nick)
+      if (name) this.nicks.set(jid, name)
     }
   }
 
@@ -40,8 +54,8 @@ class People {
   }
 
   /**
-   * As `nameOf`; `nick`: what they call themselves, if nothing else is known. In an anonymous group, people have no address but a nickname after that of
-   * the group.
+   * As `nameOf`; `nick`: what they call themselves, if nothing else is known. In an anonymous group, people have no
+   * address but a nickname after that of the group.
    */
   name(address: Address, nick = this.nicks.get(address)): string {
     const slash = address.indexOf('/')

@@ -97,6 +97,12 @@ export function fileOf({ file, key, iv, digest, url, segments, plain }: Media): 
   return segments?.url === undefined ? undefined : `${key} ${segments.url}`
 }
 
+/** The media after the same file was uploaded to another address; on this device it stays where it is. */
+export function movedTo(media: Media, url: string): Media {
+  const file = fileOf(media)
+  return { ...media, url, ...(file !== undefined && { file }) }
+}
+
 /**
  * A part of which media consist on the server. `whole`: the file in one piece; `plain`: the same without encryption;
  * `segments`: in segments; `stream NAME`: a rendition of a video, or its sound.

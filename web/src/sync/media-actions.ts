@@ -3,7 +3,8 @@ import { isAccepted } from '../local/accepted'
 import { fileData, removeFiles, storeFile } from '../local/files'
 import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
 import { isGroup } from '../local/address'
-import type { Address } from '../local/types'
+import type { Address, Message } from '../local/types'
+import type { Work } from '../local/work'
 import { download, DownloadFailed } from '../media/download'
 import type { MediaOrigin } from '../media/origin'
 import { inWorker } from '../media/worker'
@@ -21,8 +22,7 @@ export class MediaActions {
     private readonly on: Queueing,
     private readonly origin: MediaOrigin,
     private readonly sources: MediaSources,
-    private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>,
-    private readonly proxied: (url: string) => Promise<string>
+    private readonly send: (chat: Address, text: string, options: SendOptions) => Promise<void>
   ) {}
 
   async sendMedia(
@@ -56,16 +56,20 @@ export class MediaActions {
     })
   }
 
-  /** Strangers are told nothing, and nobody without encryption, since only an encrypted note counts. */
   async heard(key: string): Promise<void> {
-    const { db, me } = this.on
     await this.on.about(key, async (message, work) => {
-      const { mine, media, chat, id, encrypted } = message
-      if (mine || media?.kind !== 'voice' || media.opened) return
-      work.setMessage({ ...message, media: { ...media, opened: true } })
-      if (!encrypted || !(isGroup(chat, me) || (await isAccepted(db, me, chat)))) return
-      await this.on.tell(work, chat, { type: 'note', note: { heard: id } })
+      if (!message.mine && message.media?.kind === 'voice') await this.opened(work, message)
     })
+  }
+
+  /** Strangers are told nothing, and nobody without encryption, since only an encrypted note counts. */
+  private async opened(work: Work, message: Message): Promise<void> {
+    const { db, me } = this.on
+    const { media, chat, id, encrypted } = message
+    if (!media || media.opened) return
+    work.setMessage({ ...message, media: { ...media, opened: true } })
+    if (!encrypted || !(isGroup(chat, me) || (await isAccepted(db, me, chat)))) return
+    await this.on.tell(work, chat, { type: 'note', note: { heard: id } })
   }
 
   /** Only who has sent it, and the user's other devices, have it. */
@@ -88,16 +92,11 @@ export class MediaActions {
   }
 
   async viewedOnce(key: string): Promise<void> {
-    const { db, me } = this.on
+    const { db } = this.on
     const message = await db.messages.get(key)
     if (!message?.media?.once || message.mine || message.media.opened) return
     const file = fileOf(message.media)
-    await this.on.about(key, async (one, work) => {
-      if (!one.media || one.media.opened) return
-      work.setMessage({ ...one, media: { ...one.media, opened: true } })
-      const told = one.encrypted && (isGroup(one.chat, me) || (await isAccepted(db, me, one.chat)))
-      if (told) await this.on.tell(work, one.chat, { type: 'note', note: { heard: one.id } })
-    })
+    await this.on.about(key, (one, work) => this.opened(work, one))
     if (file !== undefined) await removeFiles(db, [file])
   }
 
@@ -119,8 +118,7 @@ export class MediaActions {
     const { url, key, iv, digest, size, type = '', plain } = media
     if (media.segments) return this.sources.whole(media, type, progress, signal)
     if (url === undefined) throw new DownloadFailed('gone')
-    const { url: here, foreign } = await this.origin.local(url)
-    const address = foreign ? await this.proxied(url) : here
+    const address = await this.sources.addressOf(url)
     const added = plain ? 0 : TAG
     const options = {
       most: size === undefined ? LARGEST_UNKNOWN + TAG : size + added,

@@ -17,6 +17,12 @@ export class MediaSources {
     private readonly proxied: (url: string) => Promise<string>
   ) {}
 
+  /** Where this page gets a file: from the own server, also what lies on others. */
+  async addressOf(url: string): Promise<string> {
+    const { url: here, foreign } = await this.origin.local(url)
+    return foreign ? this.proxied(url) : here
+  }
+
   /** The ciphertext of a rendition. */
   stream(key: string, name: string): Pick<Source, 'read'> {
     let found: Promise<Source> | undefined
@@ -71,7 +77,7 @@ export class MediaSources {
   private remote(url: string, size: number): Source {
     let local: Promise<string> | undefined
     const address = async (): Promise<string> => {
-      local ??= this.origin.local(url).then((found) => (found.foreign ? this.proxied(url) : found.url))
+      local ??= this.addressOf(url)
       try {
         return await local
       } catch {

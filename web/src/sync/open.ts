@@ -170,9 +170,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
   const origin = new MediaOrigin(originOf(deps.url))
-  const proxied = (url: string) => call<string>('mediaAddress', url)
-  const sources = new MediaSources(db, origin, proxied)
-  const mediaActions = new MediaActions(queueing, origin, sources, send, proxied)
+  const sources = new MediaSources(db, origin, (url) => call<string>('mediaAddress', url))
+  const mediaActions = new MediaActions(queueing, origin, sources, send)
 
   return {
     db,

@@ -1,6 +1,6 @@
 /** Uploads files again that are gone from the server, for those who have got the message (docs/media.md). */
 import type { Database } from '../local/database'
-import { fileOf } from '../local/media'
+import { movedTo } from '../local/media'
 import type { Address, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { mayHave } from './sent-content'
@@ -55,12 +55,11 @@ export class Reuploads {
     try {
       const at = await this.uploads.again(media)
       if (at === undefined) return
-      const file = fileOf(media)
       const times = { ...book, times: book.times + 1, before: [...book.before, url] }
       await this.db.setFact(BOOK + id, times)
       await Work.run(this.db, async (work) => {
         const now = await work.message(key)
-        if (now?.media) work.setMessage({ ...now, media: { ...now.media, url: at, ...(file && { file }) } })
+        if (now?.media) work.setMessage({ ...now, media: movedTo(now.media, at) })
       })
       await this.tell(from, id, url, at)
     } finally {

@@ -26,9 +26,9 @@ const LONGEST_CARD = 8 * 1024
 const LONGEST_WAVEFORM = 64
 const LOUDEST = 31
 /** Bytes: more than anybody stores. */
-const LARGEST_FILE = 2 ** 44
+export const LARGEST_FILE = 2 ** 44
 /** Pixels along one side. What is larger is a document at best. */
-const LONGEST_SIDE = 65_535
+export const LONGEST_SIDE = 65_535
 const LONGEST_DURATION = 7 * 86_400_000
 const MAX_STREAMS = 12
 const LARGEST_INDEX = 4 * 1024 * 1024
@@ -188,7 +188,8 @@ function shortBytes(value: unknown, most: number): string | undefined {
   }
 }
 
-function typeOf(value: unknown, withCodecs = false): string | undefined {
+/** A MIME type. */
+export function typeOf(value: unknown, withCodecs = false): string | undefined {
   if (typeof value !== 'string' || value.length > 150) return undefined
   const plain = /^[a-z0-9][\w.+-]{0,60}\/[a-z0-9][\w.+-]{0,80}$/
   const full = /^[a-z0-9][\w.+-]{0,60}\/[a-z0-9][\w.+-]{0,80}(?:; ?codecs="[\w., -]{1,60}")?$/

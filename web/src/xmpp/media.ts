@@ -2,15 +2,11 @@
 import { base64, hex } from '@scure/base'
 import { describedByName, toAesgcm } from '../local/aesgcm'
 import { cardOf } from '../local/cards'
-import { mediaUrl } from '../local/descriptor'
+import { LARGEST_FILE, LONGEST_SIDE, mediaUrl, typeOf } from '../local/descriptor'
 import { cleanFileName } from '../local/file-names'
 import { kindOfType, type Media } from '../local/media'
 import { NS } from './ns'
 import { attribute, child, children, el, type OutgoingXml, textOf, type Xml } from './xml'
-
-/** Of what is not encrypted; only shown. */
-const LARGEST = 2 ** 44
-const LONGEST_SIDE = 65_535
 
 /** The body. A file of which other apps could read nothing is named. */
 export function bodyOfMedia(media: Media): string {
@@ -68,11 +64,10 @@ export function plainMedia(message: Xml, body: string): Media | undefined {
 function described(url: string, file: Xml | undefined, xmlns: string): Media {
   const known = describedByName(url)
   const says = (name: string): string => textOf(child(file, xmlns, name))
-  const given = says('media-type')
-  const type = /^[a-z0-9][\w.+-]{0,60}\/[a-z0-9][\w.+-]{0,80}$/.test(given) ? given : (known.type ?? '')
+  const type = typeOf(says('media-type')) ?? known.type ?? ''
   const name = cleanFileName(says('name')) || (known.name ?? '')
   const [size, width, height] = [
-    numberOf(says('size'), LARGEST),
+    numberOf(says('size'), LARGEST_FILE),
     numberOf(says('width'), LONGEST_SIDE),
     numberOf(says('height'), LONGEST_SIDE)
   ]

@@ -1,6 +1,6 @@
 /** Who is in which groups. */
 import type { Database } from './database'
-import type { Address, Group, Member } from './types'
+import type { Address, Affiliation, Group, Member } from './types'
 
 /** The groups that I and somebody else are in. */
 export async function commonGroups(db: Database, me: Address, other: Address): Promise<Address[]> {
@@ -15,8 +15,13 @@ export async function commonGroups(db: Database, me: Address, other: Address): P
     .map(({ group }) => group)
 }
 
+/** Whether it is that of somebody in the group, or invited to it. */
+export function isIn(affiliation: Affiliation): boolean {
+  return affiliation === 'owner' || affiliation === 'admin' || affiliation === 'member'
+}
+
 export function isMember({ affiliation, invited }: Group): boolean {
-  return !invited && (affiliation === 'owner' || affiliation === 'admin' || affiliation === 'member')
+  return !invited && isIn(affiliation)
 }
 
 export function isAdmin({ affiliation }: Pick<Member, 'affiliation'>): boolean {

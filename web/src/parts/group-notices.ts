@@ -1,4 +1,5 @@
 /** What has changed in a group, in words. */
+import { isIn } from '../local/members'
 import type { Address, GroupChange, SettingsChange } from '../local/types'
 import { language, t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
@@ -33,7 +34,6 @@ export function groupNotice(change: GroupChange, me = people.me): string[] {
   const tell = (key: string, all: Address[]): void => {
     if (all.length) lines.push(say(key, { people: listed(all, me), count: all.length }))
   }
-  const isIn = (affiliation: string): boolean => ['owner', 'admin', 'member'].includes(affiliation)
   const came = (one: GroupChange['members'][number]): boolean => isIn(one.affiliation) && !isIn(one.was)
   const went = (one: GroupChange['members'][number]): boolean => !isIn(one.affiliation) && isIn(one.was)
   if (members.some((one) => came(one) && one.jid === by)) lines.push(say('joined'))

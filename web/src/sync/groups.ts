@@ -6,6 +6,7 @@ import { isGroup } from '../local/address'
 import { updateChat } from '../local/chats'
 import { currentOf, movePerson, withMove } from '../local/moves'
 import type { Database } from '../local/database'
+import { isIn } from '../local/members'
 import type { Address, Group, GroupChange, Member, Moment, Move } from '../local/types'
 import { Work } from '../local/work'
 import { Lost, Refused } from '../xmpp/errors'
@@ -270,8 +271,4 @@ export class Groups {
     })
     this.changed(group)
   }
-}
-
-function isIn(affiliation: Member['affiliation']): boolean {
-  return affiliation === 'owner' || affiliation === 'admin' || affiliation === 'member'
 }

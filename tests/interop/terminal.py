@@ -10,8 +10,11 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pexpect
+
+_Found = TypeVar("_Found")
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?>]*[A-Za-z]|[()][A-Z0-9]|[=>78]|\][^\x07]*\x07)|[\x0e\x0f]")
 _PREFERENCES = """
@@ -88,9 +91,7 @@ class Profanity:
         """Waits until a conversation has a line that matches."""
         await self._wait(lambda: re.search(pattern, self.chats), pattern, timeout)
 
-    async def _wait(
-        self, look: Callable[[], re.Match[str] | None], pattern: str, timeout: float
-    ) -> re.Match[str]:
+    async def _wait(self, look: Callable[[], _Found | None], pattern: str, timeout: float) -> _Found:
         try:
             async with asyncio.timeout(timeout):
                 while (found := look()) is None:
@@ -116,10 +117,11 @@ class Profanity:
         await self.shows("Your Device ID is")
         await self.logs(r'RECV: <iq [^>]*type="result"[^>]*><pubsub [^>]*><publish node="[^"]*devicelist"')
 
-    async def encrypt(self, peer: str) -> None:
-        """Opens an encrypted conversation, once there is a session with a device of the peer."""
+    async def encrypt(self, peer: str, devices: int = 1) -> None:
+        """Opens an encrypted conversation, once there is a session with that many devices of the peer."""
         self.type(f"/omemo start {peer}")
-        await self.logs(rf"Starting device session for {re.escape(peer)} with device")
+        session = rf"Starting device session for {re.escape(peer)} with device (\d+)"
+        await self._wait(lambda: len(set(re.findall(session, self.log))) >= devices or None, session, 60)
         await self.shows(r"\[OMEMO\]")
 
     @property

@@ -19,7 +19,7 @@ async def test_the_web_app_and_a_terminal_client_read_each_other(
     async with profanity(tmp_path) as terminal:
         await terminal.log_in(ada, server.port)
         await terminal.make_keys()
-        await terminal.encrypt(first.address)
+        await terminal.encrypt(first.address, devices=4)
         await away.do("cut", False)
         terminal.type("a secret from the terminal")
         (row,) = await first.shows(ada, "a secret from the terminal")

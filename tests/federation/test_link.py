@@ -11,7 +11,7 @@ import pytest
 
 from kith.core.actors.account import Session
 from kith.core.peers.bounces import Bounces
-from kith.federation import link, outbox, receipts, unstored, usage, watched
+from kith.federation import link, outbox, receipts, stream, unstored, usage, watched
 from kith.federation.contacts import Contacts
 from kith.federation.failures import Ended, Failure, NotFound, Refused, Unreachable, Untrusted
 from kith.federation.federation import return_what_waits
@@ -380,7 +380,7 @@ async def test_a_message_that_was_late_says_when_it_was_sent(
     scene.server.down = Unreachable("connection refused")
     scene.write("a")
     await scene.until(lambda: scene.server.attempts)
-    monkeypatch.setattr(link, "_DELAYED", 0.0)
+    monkeypatch.setattr(stream, "_DELAYED", 0.0)
     scene.server.down = None
     await scene.until(lambda: scene.server.streams and scene.server.stream.bodies)
     delay = scene.server.stream.elements[0].child(ns.tag(ns.DELAY, "delay"))
@@ -600,7 +600,7 @@ async def test_contacts_are_probed_again_when_the_stream_to_them_was_lost(scene:
 async def test_a_stream_that_is_not_used_is_closed_and_opened_again_when_it_is(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "IDLE", 0.05)
+    monkeypatch.setattr(stream, "IDLE", 0.05)
     scene.write("a")
     await scene.until(lambda: scene.server.streams and scene.server.stream.bodies)
     await asyncio.sleep(0.1)

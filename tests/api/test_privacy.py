@@ -145,6 +145,7 @@ async def test_settings_last(server: RunningServer) -> None:
         "about": "everyone",
         "read_receipts": True,
         "messages": "everyone",
+        "calls": "everyone",
         "groups": "everyone",
     }
     change = {"last_seen": "nobody", "read_receipts": False}

@@ -185,3 +185,30 @@ async def test_messages_on_their_way_when_it_stops_arrive_once(server: RunningSe
     assert got == [f"n{number}" for number in range(sent)]
     with pytest.raises((Gone, TimeoutError)):
         await ben.message(0.3)
+
+
+async def test_a_restart_in_the_middle_of_a_call_is_not_noticed(server: RunningServer) -> None:
+    def signal(name: str, to: str) -> str:
+        return f"<message to='{to}' type='chat'><{name} xmlns='urn:xmpp:jingle-message:0' id='c'/></message>"
+
+    def candidate(id: str, to: str) -> str:
+        action = "action='transport-info' sid='c'"
+        return f"<iq type='set' id='{id}' to='{to}'><jingle xmlns='urn:xmpp:jingle:1' {action}/></iq>"
+
+    ada, ben = await online(server.port, "ada", "phone"), await online(server.port, "ben", "phone")
+    token = (await enabled(ada)).get("id") or ""
+    other = (await enabled(ben)).get("id") or ""
+    ada.send(signal("propose", "ben@localhost"))
+    await ben.message()
+    ben.send(signal("proceed", ada.jid))
+    await ada.message()
+    ada.send(candidate("lost", "ben@localhost/phone"))
+    await ben.take(lambda e: e.get("id") == "lost")  # it comes, and is not acknowledged, as in a bad moment
+    await restart(server)
+    ben, _ = await resumed(server, "ben", other, 1)
+    assert (await ben.take(lambda e: e.get("id") == "lost")).get("from") == "ada@localhost/phone"
+    ben.send("<iq type='result' id='lost' to='ada@localhost/phone'/>")
+    ada, _ = await resumed(server, "ada", token, 1)
+    assert (await ada.take(lambda e: e.get("id") == "lost")).get("type") == "result"
+    ben.send(signal("finish", "ada@localhost/phone"))
+    assert (await ada.message())[0].tag.endswith("finish")

@@ -208,3 +208,29 @@ async def test_without_the_setting_there_are_no_other_servers(here: World) -> No
         ann.send("<message to='ann@one.test' type='chat'><body>hi</body></message>")
         assert condition(await ann.message()) == "remote-server-not-found"
         ann.abort()
+
+
+async def test_calls_are_signalled_both_ways_between_servers(servers: Two) -> None:
+    def signal(name: str, to: str) -> str:
+        return f"<message to='{to}' type='chat'><{name} xmlns='urn:xmpp:jingle-message:0' id='c'/></message>"
+
+    ann, ben = await online(servers[0], "ann"), await online(servers[1], "ben")
+    for caller, callee in ((ann, ben), (ben, ann)):
+        caller.send(signal("propose", callee.bare))
+        proposal = await callee.take(lambda e: e.find("{urn:xmpp:jingle-message:0}propose") is not None)
+        assert proposal.get("from") == caller.jid
+        callee.send(signal("proceed", caller.jid))
+        await caller.take(lambda e: e.find("{urn:xmpp:jingle-message:0}proceed") is not None)
+        caller.send(
+            f"<iq type='set' id='j' to='{callee.jid}'><jingle xmlns='urn:xmpp:jingle:1' "
+            "action='session-initiate' sid='c'/></iq>"
+        )
+        assert (await callee.take(lambda e: e.get("id") == "j")).get("from") == caller.jid
+        callee.send(f"<iq type='result' id='j' to='{caller.jid}'/>")
+        assert (await caller.take(lambda e: e.get("id") == "j")).get("type") == "result"
+    for _ in range(9):
+        ann.send(signal("propose", f"{ben.bare}"))
+    refused = await ann.take(lambda e: e.get("type") == "error")
+    assert condition(refused) == "policy-violation"
+    ann.abort()
+    ben.abort()

@@ -29,6 +29,13 @@ class Privacy(msgspec.Struct):
             " and everybody the account has written to."
         ),
     ]
+    calls: Annotated[
+        Writers,
+        Meta(
+            description="Who may call the account, with contacts as for messages. Calls of others do not"
+            " reach any device; to the callers, nobody answers."
+        ),
+    ]
     groups: Annotated[
         Audience,
         Meta(description="Who may add the account to groups. Everybody else can only invite it."),
@@ -43,6 +50,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
     about: Audience | None = None
     read_receipts: bool | None = None
     messages: Writers | None = None
+    calls: Writers | None = None
     groups: Audience | None = None
 
 
@@ -81,5 +89,6 @@ def _answer(stored: privacy.Privacy) -> Privacy:
         stored.about,
         stored.read_receipts,
         stored.messages,
+        stored.calls,
         stored.groups,
     )

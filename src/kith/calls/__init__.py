@@ -1,4 +1,4 @@
-"""Calls: what devices need from the server to reach each other. The media pass by it, encrypted.
+"""Calls: their signalling, and what devices need to reach each other. Media do not pass through the server.
 
 `ALL` lists the features that a server has for calls in addition to `kith.features.ALL`.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from kith.calls.services import ExternalServices
+from kith.calls.signalling import CallSignalling
 from kith.core.hooks.feature import Feature
 
-ALL: tuple[type[Feature], ...] = (ExternalServices,)
+ALL: tuple[type[Feature], ...] = (ExternalServices, CallSignalling)

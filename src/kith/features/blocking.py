@@ -20,6 +20,7 @@ from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
+from kith.wire.jingle import is_call_message
 from kith.wire.stanza import Stanza
 
 SPACE = "blocking"
@@ -235,6 +236,8 @@ class Blocking(Feature):
             return True
         if stanza.kind == "presence" or stanza.type in ("error", "result"):
             return False
+        if stanza.kind == "message" and is_call_message(stanza):
+            return False  # as if nobody answered the call
         raise StanzaError("service-unavailable")
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:

@@ -1,11 +1,11 @@
-"""Decides who may write to an account that only accepts messages from contacts (``messages`` in
-`kith.records.privacy`).
+"""Decides who may write to an account, or call it, that only accepts that from contacts (``messages`` and
+``calls`` in `kith.records.privacy`).
 
 These may: everybody in its roster, everybody it has written to (so answers always arrive), everybody it
 sends directed presence to (such as a room it is in), servers and their services (addresses without a local
 part), and its own devices. Others get the same error as from an account that has blocked them or does not
 exist, and their messages are not kept. Subscription requests still arrive: with one, a stranger asks to
-become a contact.
+become a contact. Calls of others (XEP-0353) are dropped without an error, as if nobody answered.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kith.ports.store import INCOMING, Document, LogQuery, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
+from kith.wire.jingle import PROCEED, PROPOSE, is_call_message, is_call_request
 from kith.wire.stanza import Stanza
 
 SPACE = "correspondents"
@@ -28,9 +29,13 @@ SPACE = "correspondents"
 MAX_ANSWERS = 1000
 #: How many of the last messages with somebody are searched for one sent by the account.
 _LAST = 50
-#: Elements of messages written by a person: receipts and typing notifications are sent automatically.
+#: Elements of messages written by a person, or of a call that a person has begun or answered. Receipts and
+#: typing notifications are sent automatically.
 _WORDS = frozenset(
-    (ns.tag(ns.CLIENT, "body"), ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted"))
+    (
+        *(ns.tag(ns.CLIENT, "body"), ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted")),
+        *(PROPOSE, PROCEED),
+    )
 )
 
 
@@ -55,8 +60,12 @@ class Correspondents(Feature):
         self._used = False  # whether any account that was in memory had such a state
 
     async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
-        if self._settings.of(account).messages == "contacts":
+        if self._applies(account):
             await self._load(account, kept[SPACE])
+
+    def _applies(self, account: Account) -> bool:
+        settings = self._settings.of(account)
+        return "contacts" in (settings.messages, settings.calls)
 
     async def _load(self, account: Account, documents: Sequence[Document]) -> None:
         answers = [document.key for document in documents]
@@ -72,7 +81,7 @@ class Correspondents(Feature):
         """When the setting is turned on, finds the people the account has written to; later ones are
         noted.
         """
-        if self._settings.of(account).messages == "everyone":
+        if not self._applies(account):
             account.state.pop(Correspondents, None)
             return
         if Correspondents not in account.state:
@@ -91,15 +100,20 @@ class Correspondents(Feature):
         )
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        if not self._used or stanza.kind != "message":
+        if not self._used or stanza.kind == "presence":
             return True
         account = self._accounts.get(to.bare)
         if account is None or Correspondents not in account.state:
             return True
         if stanza.type == "error" or not sender.local:
             return True
+        call = is_call_message(stanza) if stanza.kind == "message" else is_call_request(stanza)
+        if not call and (stanza.kind == "iq" or self._settings.of(account).messages == "everyone"):
+            return True
         if self._may_write(account, sender.bare) or self._shows_presence(account, sender):
             return True
+        if call and stanza.kind == "message":
+            return False
         raise StanzaError("service-unavailable")
 
     def _may_write(self, account: Account, bare: str) -> bool:

@@ -9,6 +9,7 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from kith.wire import ns
+from kith.wire.jingle import INVITE, PROPOSE
 from kith.wire.stanza import Stanza
 
 #: How long a device is not woken for a message while somebody may be reading it on another device.
@@ -64,7 +65,7 @@ _CHANGES = frozenset(
     )
 )
 #: Child elements with which a call begins.
-_CALLS = frozenset((ns.tag(ns.JINGLE_MESSAGE, "propose"), "{urn:xmpp:call-invites:0}invite"))
+_CALLS = frozenset((PROPOSE, INVITE))
 _COPIES = frozenset((ns.tag(ns.CARBONS, "sent"), ns.tag(ns.CARBONS, "received")))
 
 

@@ -12,7 +12,7 @@ from kith.ports.store import Document, DocumentStore
 SPACE = "privacy"
 #: Who may see something. Contacts are people who are subscribed to the account's presence.
 Audience = Literal["everyone", "contacts", "nobody"]
-#: Who may send messages. `kith.features.correspondents` says who counts as a contact for that.
+#: Who may send messages, or call. `kith.features.correspondents` says who counts as a contact for that.
 Writers = Literal["everyone", "contacts"]
 
 
@@ -20,8 +20,8 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who may see what, and who may write.
 
     ``last_seen``: when the account was last online. ``about``: the vCard. ``read_receipts``: whether
-    others learn that a message was read. ``messages``: who may write. ``groups``: who may add the account to
-    groups; others can only invite it.
+    others learn that a message was read. ``messages``: who may write. ``calls``: who may call. ``groups``:
+    who may add the account to groups; others can only invite it.
     """
 
     last_seen: Audience = "contacts"
@@ -29,6 +29,7 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     about: Audience = "everyone"
     read_receipts: bool = True
     messages: Writers = "everyone"
+    calls: Writers = "everyone"
     groups: Audience = "everyone"
 
 

@@ -118,6 +118,21 @@ class Log:
         origin = origin_of(stanza)
         self.put(envelope, owners, origin or sender.key)
 
+    def append_sent(self, sender: Sender, stanza: Stanza, to: JID, after: After) -> bool:
+        """Queues a message for its sender's log alone: the recipient does not get it, and the sender is not
+        to notice.
+
+        Returns False if there is nothing to store. ``after`` handles it after the commit.
+        """
+        mine = sender.account
+        if mine is None or mine.jid == to.bare or not self.wants(mine, to.bare):
+            return False
+        envelope = Envelope(
+            self._ids.next(mine.slot, mine.slot), stanza.to_bytes(), stanza, to, sender, after
+        )
+        self.put(envelope, [(mine.id, to.bare, 0)], origin_of(stanza) or sender.key)
+        return True
+
     def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
         """Queues a message for the logs of ``owners`` (`kith.ports.store.Append`), all of which this
         node owns.

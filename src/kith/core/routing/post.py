@@ -11,7 +11,7 @@ from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.hooks.table import Hooks
-from kith.core.log.envelope import Envelope
+from kith.core.log.envelope import After, Envelope
 from kith.core.routing.hosts import Host, Hosts, Peers
 from kith.ports.placement import Placement
 from kith.ports.store import Unavailable
@@ -47,6 +47,8 @@ class Post:
         self._received = hooks.message_received_committed
         self._figures = figures
         self._tasks = tasks
+        #: Handles messages that only their senders have (`kith.core.log.log.Log.append_sent`).
+        self.sent_half: After = _SentHalf(self)
         #: Called with iqs that come back with an error, since the server itself could not send them.
         self.returned: list[Callable[[Stanza], None]] = []
         #: Called with messages that were committed for an account which left the memory in the meantime.
@@ -185,3 +187,12 @@ class Post:
         for session in targets:
             session.push(data, id)
         envelope.delivered_to = targets
+
+
+class _SentHalf:
+    """After the commit, tells the features of the sender alone."""
+
+    def __init__(self, post: Post) -> None:
+        self.deliver = post.sent
+        self.unstored = post.unstored
+        self.known = post.known

@@ -222,7 +222,8 @@ class Router:
         if recipient is None:
             return self._message_to_peer(sender, stanza, to, keep)
         if not self._admits(sender, stanza, to):
-            return None
+            dropped = keep is Keep.ARCHIVE and self._log.append_sent(sender, stanza, to, self._post.sent_half)
+            return COMMITTING if dropped else None
         if keep is Keep.NOTHING:
             self._post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
             return None

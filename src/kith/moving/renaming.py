@@ -52,6 +52,13 @@ class Renaming:
             return False
         return self._domains.get(domain, domain) != domain
 
+    def bare(self, text: str) -> str | None:
+        """The bare address, with the new domain if it has an old one; None if the text is no address."""
+        try:
+            return self.jid(text).bare
+        except ValueError:
+            return None
+
     def _jid(self, text: str) -> JID:
         """An address, with the new domain if it has an old one. Raises ValueError."""
         jid = parse_jid(text)

@@ -7,15 +7,11 @@ time on from which they were members.
 
 from __future__ import annotations
 
-import hashlib
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.base.ids import parse_stamp, to_text
 from kith.features.forms import Form, X, parse_form
 from kith.features.vcard import MAX_BYTES, without_avatar
 from kith.groups import card, configuration, index
@@ -27,28 +23,17 @@ from kith.groups.group import Group, State
 from kith.groups.groups import GROUP, MEMBERS, memberships
 from kith.groups.members import AFFILIATIONS, Affiliation, Member, Members
 from kith.groups.messages import MAX_SUBJECT
-from kith.groups.names import CHANGE, ITEM, OCCUPANT, USER
 from kith.groups.nicknames import default_nick, free_nick
 from kith.moving.arrival import Context
 from kith.moving.names import ARCHIVE_TAG, CARD_TAG, CREATED_TAG, MEMBER_TAG, SUBJECT_TAG
-from kith.moving.past import PastIds
 from kith.moving.reading import Event, HostOpened, Part, RoomClosed, RoomOpened
-from kith.ports.store import LogQuery, Shared
-from kith.wire import ns
+from kith.moving.room_archive import RoomArchive, time_of
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid, prepare_local
-from kith.wire.limits import Limits
 from kith.wire.serialize import serialize
-from kith.wire.stanza import Stanza
 
 #: The space of the marks, as documents of the server.
 _BEGUN = "rooms-moving-in"
-_FORWARDED, _DELAY = ns.tag(ns.FORWARD, "forwarded"), ns.tag(ns.DELAY, "delay")
-_MESSAGE, _STANZA_ID = ns.tag(ns.CLIENT, "message"), ns.tag(ns.STANZA_ID, "stanza-id")
-_PAGE = 500
-_MAX_STANZA = Limits().stanza_bytes
-#: Attributes of notices that are addresses.
-_ADDRESSES = ("by", "jid", "moved")
 
 
 class _Room:
@@ -61,12 +46,8 @@ class _Room:
         self.state = State()
         self.people: list[Element] = []
         self.card = b""  # that of the picture, if there is one
-        self.group: Group | None = None
+        self.archive: RoomArchive | None = None  # of the group
         self.existing = False  # it was here before this import
-        self.there: set[bytes] = set()  # the messages that it had then
-        self.ids = PastIds()
-        self.came: list[tuple[int, int]] = []  # the seconds when members came, and their accounts, in order
-        self.audiences: dict[int, Sequence[int]] = {}  # by the number of members that had come
 
 
 class RoomImporter:
@@ -137,8 +118,8 @@ class RoomImporter:
     async def _take(self, room: _Room, part: Part) -> None:
         if part.within == ARCHIVE_TAG:
             await self._begin(room)
-            if room.group is not None:
-                self._archived(room, room.group, part.element)
+            if room.archive is not None:
+                room.archive.take(part.element)
                 await self._context.writes.relieve()
         elif part.element is None:
             self._context.report.leave("rooms", "data that are too large", room.address.bare)
@@ -197,7 +178,7 @@ class RoomImporter:
 
     async def _begin(self, room: _Room) -> None:
         """Creates the group, unless it exists; once everything before the archive was read."""
-        if room.group is not None or room.existing:
+        if room.archive is not None or room.existing:
             return
         store, report, jid = self._context.store, self._context.report, room.address.bare
         record = await store.account(jid)
@@ -222,10 +203,10 @@ class RoomImporter:
             report.take("rooms")
             report.take("members", len(people))
         id = record.id if record is not None else await self._create(room, people)
-        room.group = Group(jid, id, room.config, room.state, Members(people))
-        room.came = sorted((one.since // 1000, one.account) for one in people if one.belongs and one.account)
+        group = Group(jid, id, room.config, room.state, Members(people))
+        room.archive = RoomArchive(self._context, group, room.old, self._latest)
         if record is not None:
-            await self._load(room, id)
+            await room.archive.load()
 
     async def _create(self, room: _Room, people: Sequence[Member]) -> int:
         store, jid = self._context.store, room.address.bare
@@ -293,102 +274,8 @@ class RoomImporter:
             return record.id
         return 0 if not self._context.writes.real and self._accounts(bare) else None
 
-    # -- the archive ------------------------------------------------------------------------------------
-
-    def _archived(self, room: _Room, group: Group, result: Element | None) -> None:
-        report, kind = self._context.report, "messages of rooms"
-        forwarded = result.find(_FORWARDED) if result is not None else None
-        message = forwarded.find(_MESSAGE) if forwarded is not None else None
-        delay = forwarded.find(_DELAY) if forwarded is not None else None
-        time = self._time(delay.get("stamp")) if delay is not None else None
-        if message is None or time is None:
-            report.leave(kind, "too large, without a time, or not a message", group.jid)
-            return
-        if group.config.expire and time + group.config.expire * 1000 <= self._latest:
-            report.leave(kind, "it has disappeared", group.jid)
-            return
-        author = self._adapt(room, group, message)
-        print_ = _print(message)
-        if print_ in room.there:
-            report.found(kind)
-            return
-        id = room.ids.next(time, group.id)
-        message.append(Element(_STANZA_ID, {"id": to_text(id), "by": group.jid}))
-        stanza = Stanza.from_element(message).to_bytes()
-        if len(stanza) > _MAX_STANZA:
-            report.leave(kind, f"larger than {_MAX_STANZA} bytes", group.jid)
-            return
-        expires = time // 1000 + group.config.expire if group.config.expire else None
-        shared = Shared(group.id, _audience(room, time // 1000), expires=expires)
-        self._context.writes.append(id, stanza, group.id, author, 0, shared)
-        report.take(kind)
-
-    def _adapt(self, room: _Room, group: Group, message: Element) -> str:
-        """Makes of a message what the group would store. Returns who has written it."""
-        nick = message.get("from", "").partition("/")[2]
-        author = group.jid
-        for child in list(message):
-            old = child.tag == _STANZA_ID and child.get("by", "").lower() in (room.old, group.jid)
-            if old or child.tag == OCCUPANT:
-                message.remove(child)
-            elif child.tag == USER:
-                item = child.find(ITEM)
-                author = (self._bare(item.get("jid", "")) if item is not None else None) or author
-                if group.config.anonymous or item is None:
-                    message.remove(child)
-                elif item.get("jid"):
-                    item.set("jid", author)
-            elif child.tag == CHANGE:
-                for one in child.iter():
-                    for name in _ADDRESSES:
-                        if one.get(name) and (bare := self._bare(one.get(name, ""))):
-                            one.set(name, bare)
-        kept: Mapping[str, str] = message.attrib
-        attrs = {"from": f"{group.jid}/{nick}" if nick else group.jid, "type": "groupchat"}
-        attrs |= {name: kept[name] for name in ("id", ns.tag(ns.XML, "lang")) if name in kept}
-        message.attrib.clear()
-        message.attrib.update(attrs)
-        return author
-
-    async def _load(self, room: _Room, id: int) -> None:
-        """Reads which messages the group has."""
-        after = 0
-        while True:
-            page = await self._context.store.page(LogQuery(id, after=after, limit=_PAGE))
-            for entry in page.entries:
-                room.there.add(_print(Stanza.from_bytes(entry.stanza).element))
-            if page.complete:
-                return
-            after = page.entries[-1].id
-
     def _time(self, text: str | None) -> int | None:
-        """A time in milliseconds since 1970."""
-        try:
-            moment: datetime = parse_stamp(text or "")
-        except (ValueError, OverflowError):
-            return None
-        return min(max(int(moment.timestamp() * 1000), 1), self._latest)
+        return time_of(text, self._latest)
 
     def _bare(self, text: str) -> str | None:
-        try:
-            return self._context.names.jid(text).bare
-        except ValueError:
-            return None
-
-
-def _audience(room: _Room, second: int) -> Sequence[int]:
-    """The accounts that were members at a time: the same object while nobody comes."""
-    count = bisect_right(room.came, second, key=lambda one: one[0])
-    if count not in room.audiences:
-        room.audiences[count] = tuple(account for _, account in room.came[:count])
-    return room.audiences[count]
-
-
-def _print(message: Element) -> bytes:
-    """A hash of the content of a message, whatever ids archives have given it."""
-    hashed = hashlib.blake2b(digest_size=12)
-    hashed.update(repr((message.get("from"), message.get("id"))).encode())
-    for child in message:
-        if child.tag not in (_STANZA_ID, OCCUPANT):
-            hashed.update(serialize(child, ""))
-    return hashed.digest()
+        return self._context.names.bare(text)

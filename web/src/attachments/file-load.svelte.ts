@@ -2,6 +2,7 @@
 import { fileOf, type Media } from '../local/media'
 import { imageHeader } from '../local/image-header'
 import { type App, DownloadFailed, NotAuthentic, NotHere } from '../sync/app'
+import { NoPicture } from '../media/no-picture'
 import { Forged } from '../media/segments'
 import { acquire, release, reuse } from './urls'
 
@@ -19,27 +20,28 @@ export class FileLoad {
   private held: string | undefined
   private left = false
 
-  /** `draws`: the file is a picture, which is only shown if it is one indeed. */
+  /** `draws`: the file is a picture, which is only shown if it is one indeed; `small`: a small copy of it is enough. */
   constructor(
     private readonly app: App,
     private readonly key: string,
     private readonly media: () => Media,
-    private readonly draws: boolean
+    private readonly draws: false | 'whole' | 'small'
   ) {}
 
   /** Looks whether it is here; `automatic`: if not, it is loaded. */
   async look(automatic: boolean): Promise<void> {
     if (this.state !== 'unknown') return
-    const id = fileOf(this.media())
-    const url = id === undefined ? undefined : reuse(id)
-    if (id !== undefined && url !== undefined) {
-      this.held = id
+    const name = this.name()
+    const url = name === undefined ? undefined : reuse(name)
+    if (name !== undefined && url !== undefined) {
+      this.held = name
       this.url = url
       this.state = 'here'
       return
     }
     try {
-      await this.show(await this.app.file(this.key, { here: true }))
+      if (this.draws === 'small') await this.showSmall()
+      else await this.show(await this.app.file(this.key, { here: true }))
     } catch (error) {
       if (!(error instanceof NotHere)) throw error
       this.state = 'absent'
@@ -62,7 +64,8 @@ export class FileLoad {
           this.progress = size ? received / size : 0
         }
       })
-      await this.show(data)
+      if (this.draws === 'small') await this.showSmall()
+      else await this.show(data)
       return data
     } catch (error) {
       this.state = 'absent'
@@ -84,18 +87,39 @@ export class FileLoad {
     this.held = undefined
   }
 
-  private async show(data: Blob): Promise<void> {
+  /** Of the object URL. */
+  private name(): string | undefined {
     const id = fileOf(this.media())
-    if (this.draws && id !== undefined) {
-      // The type is that of the bytes: whatever somebody says of it, nothing else is drawn
-      const header = await imageHeader(data)
-      if (!header) this.problem = 'wrong'
-      else if (!this.left && this.held === undefined) {
-        this.url = acquire(id, data.slice(0, data.size, header.type))
-        this.held = id
-      }
+    return id !== undefined && this.draws === 'small' ? `small ${id}` : id
+  }
+
+  private async showSmall(): Promise<void> {
+    const id = fileOf(this.media())
+    try {
+      if (id === undefined) throw new NotHere()
+      this.draw(await this.app.smallPicture(id))
+    } catch (error) {
+      if (!(error instanceof NoPicture)) throw error
+      this.problem = 'wrong'
     }
     this.state = 'here'
+  }
+
+  private async show(data: Blob): Promise<void> {
+    if (this.draws) {
+      // The type is that of the bytes: whatever somebody says of it, nothing else is drawn
+      const header = await imageHeader(data)
+      if (header) this.draw(data.slice(0, data.size, header.type))
+      else this.problem = 'wrong'
+    }
+    this.state = 'here'
+  }
+
+  private draw(picture: Blob): void {
+    const name = this.name()
+    if (name === undefined || this.left || this.held !== undefined) return
+    this.url = acquire(name, picture)
+    this.held = name
   }
 }
 

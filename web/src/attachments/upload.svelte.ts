@@ -1,6 +1,7 @@
 /** The upload of a message of the user, while it waits. */
 import { fileOf, lacksUpload } from '../local/media'
-import type { Message, Upload } from '../local/types'
+import type { Upload } from '../local/file-types'
+import type { Message } from '../local/types'
 import { query } from '../parts/query.svelte'
 import type { App } from '../sync/app'
 

@@ -1,6 +1,7 @@
 /** The local storage: Dexie on IndexedDB. One database for each account, deleted by log-out. */
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
 import { entryOf, isWaiting } from './order'
+import type { SmallPicture, StoredFile, Upload } from './file-types'
 import type {
   Address,
   Change,
@@ -12,9 +13,7 @@ import type {
   Moment,
   Outgoing,
   Picture,
-  Raw,
-  StoredFile,
-  Upload
+  Raw
 } from './types'
 
 /** A single value: the credential, a setting, how far the archive was read. */
@@ -84,6 +83,7 @@ export class Database extends Dexie {
   members!: EntityTable<Member, 'key'>
   files!: EntityTable<StoredFile, 'id'>
   blobs!: Table<{ id: string; data: Blob }, string>
+  smalls!: EntityTable<SmallPicture, 'id'>
   uploads!: Table<Upload, [string, string]>
   /** For `crypto/`: identity, sessions, prekeys, keys of others. The key is a path such as `session/ADDRESS/DEVICE`. */
   keys!: Table<{ path: string; value: unknown }, string>
@@ -114,6 +114,7 @@ export class Database extends Dexie {
       blobs: 'id',
       uploads: '[id+part], id'
     })
+    this.version(8).stores({ smalls: 'id' })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

@@ -4,11 +4,14 @@
  */
 import type { Database } from './database'
 import { fileOf, lacksUpload } from './media'
-import type { Address, Message, Moment, StoredFile } from './types'
+import type { StoredFile } from './file-types'
+import type { Address, Message, Moment } from './types'
 
 /** A fact: how many bytes files may take; 0: the default. */
 export const FILES_LIMIT = 'files.limit'
 const DEFAULT_LIMIT = 2 * 1024 ** 3
+/** Milliseconds by which the time of use may be too early: whoever scrolls must not write to the disk all the time. */
+const USED_MS = 600_000
 /** Of the space that the browser gives the app. */
 const SHARE = 0.5
 
@@ -30,15 +33,16 @@ export async function storeFile(
 
 /** Undefined: it is not on this device. */
 export async function fileData(db: Database, id: string, now: Moment): Promise<Blob | undefined> {
-  const row = await db.blobs.get(id)
-  if (row) await db.files.update(id, { used: now })
+  const [row, file] = await Promise.all([db.blobs.get(id), db.files.get(id)])
+  if (row && file && now - file.used > USED_MS) await db.files.update(id, { used: now })
   return row?.data
 }
 
 export async function removeFiles(db: Database, ids: string[]): Promise<void> {
-  await db.transaction('rw', db.files, db.blobs, async () => {
+  await db.transaction('rw', db.files, db.blobs, db.smalls, async () => {
     await db.files.bulkDelete(ids)
     await db.blobs.bulkDelete(ids)
+    await db.smalls.bulkDelete(ids)
   })
 }
 

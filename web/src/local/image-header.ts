@@ -14,6 +14,8 @@ export interface ImageHeader {
   type: string
   width: number
   height: number
+  /** It is of a kind that may move, and says so or may not say. */
+  moves?: true
 }
 
 /** Undefined: it is no picture that browsers draw, or too large to be drawn. */
@@ -36,11 +38,22 @@ export function headerOf(bytes: Uint8Array): ImageHeader | undefined {
   const [width, height] = size
   const fits =
     width > 0 && height > 0 && Math.max(width, height) <= LONGEST_SIDE && width * height <= MAX_PIXELS
-  return fits ? { type, width, height } : undefined
+  return fits ? { type, width, height, ...(mayMove(type, bytes) && { moves: true }) } : undefined
+}
+
+/** Whether there may be more than one frame: GIF, animated WebP (RFC 9649 §2.7), PNG (`acTL`) and AVIF (`avis`). */
+function mayMove(type: string, bytes: Uint8Array): boolean {
+  if (type === 'image/webp') return text(bytes, 12, 16) === 'VP8X' && ((bytes[20] ?? 0) & 2) !== 0
+  if (type === 'image/avif') return text(bytes, 8, 12) === 'avis'
+  return type === 'image/gif' || (type === 'image/png' && text(bytes, 33, 4096).includes('acTL'))
+}
+
+function text(bytes: Uint8Array, from: number, to: number): string {
+  return String.fromCharCode(...bytes.subarray(from, to))
 }
 
 function otherType(bytes: Uint8Array): string {
-  const start = String.fromCharCode(...bytes.subarray(0, 16))
+  const start = text(bytes, 0, 16)
   if (/^GIF8[79]a/.test(start)) return 'image/gif'
   return /^[\s\S]{4}ftypavi[fs]/.test(start) ? 'image/avif' : ''
 }

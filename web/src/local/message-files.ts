@@ -1,6 +1,7 @@
 /** What messages have to do with files: by which words they are found, and what becomes of files of deleted ones. */
 import { fileOf, type Media } from './media'
-import type { Message, Upload } from './types'
+import type { Upload } from './file-types'
+import type { Message } from './types'
 
 /** The text of a message, and the name of its document. */
 export function searchedIn({ text, media }: Message): string {

@@ -1,6 +1,6 @@
 /** The local storage of an account on this device. Screens are drawn from it alone; `sync/` fills it. */
 
-import type { Media, Part } from './media'
+import type { Media } from './media'
 
 /** A bare JID, prepared: `+491701234567@example.org`. */
 export type Address = string
@@ -467,44 +467,6 @@ export type Note =
   | { heard: string }
   | { reupload: { id: string; url: string } }
   | { reuploaded: { id: string; url: string; at: string } }
-
-/** A file on this device, by the id that `fileOf` gives it. Its content is in the table `blobs`. */
-export interface StoredFile {
-  id: string
-  size: number
-  /** When it was last shown: those that were not for the longest time make room for others. */
-  used: Moment
-  /** It is not uploaded, so it stays. */
-  pending?: 1
-}
-
-/** A file, or a part of one, that waits to be uploaded or is being uploaded. */
-export interface Upload {
-  /** Of the stored file. */
-  id: string
-  /**
-   * What is uploaded; `claim`: the server is to keep what others have uploaded; `sweep`: a message that had the file is
-   * gone.
-   */
-  part: Part | 'claim' | 'sweep'
-  state: 'waiting' | 'working' | 'stopped'
-  /** Bytes of what is uploaded, and how many of them the server has. */
-  size: number
-  sent: number
-  slot?: UploadSlot
-  /** Of `sweep`: addresses of the user's own uploads that nobody should have any more. */
-  urls?: string[]
-  tries: number
-}
-
-/** A permission of the server to upload something. */
-export interface UploadSlot {
-  /** Where it is uploaded in parts, and the value of the header `Authorization`. */
-  put: string
-  authorization: string
-  /** Where it is downloaded. */
-  get: string
-}
 
 /** The credential of this device, from the HTTP API. */
 export interface Credential {

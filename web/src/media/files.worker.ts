@@ -1,6 +1,7 @@
 /** The worker that encrypts and decrypts files, and prepares pictures, so that the page stays responsive. */
 import { decryptWhole, digestOf, encryptWhole, NotAuthentic } from './cipher'
 import { NoPicture } from './no-picture'
+import { makeSmall } from './small'
 import { makeSticker, type Sticker } from './stickers'
 import type { PictureEdit } from './picture-edit'
 import { preparePicture, type Prepared, type Quality } from './pictures'
@@ -10,6 +11,7 @@ export type Task =
   | { do: 'decrypt'; data: Blob; key: string; iv: string; digest: string | undefined; type: string }
   | { do: 'digest'; data: Blob }
   | { do: 'sticker'; data: Blob }
+  | { do: 'small'; data: Blob }
   | { do: 'picture'; data: Blob; quality: Quality; edit?: PictureEdit }
 
 export interface Results {
@@ -18,6 +20,7 @@ export interface Results {
   digest: string
   picture: Prepared
   sticker: Sticker
+  small: Blob
 }
 
 export type Answer = { id: number } & ({ result: unknown } | { error: string; is?: 'forged' | 'no-picture' })
@@ -35,6 +38,8 @@ export async function perform(task: Task): Promise<unknown> {
   switch (task.do) {
     case 'sticker':
       return makeSticker(task.data)
+    case 'small':
+      return makeSmall(task.data)
     case 'encrypt':
       return encryptWhole(task.data, task.key, task.iv)
     case 'decrypt':

@@ -4,9 +4,11 @@
  */
 import { base64 } from '@scure/base'
 import { rgbaToThumbHash } from 'thumbhash'
+import { wantsSmall } from '../local/small-pictures'
 import { NoPicture } from './no-picture'
 import { openPicture } from './open-picture'
 import { drawEdited, type PictureEdit, turned, WHOLE } from './picture-edit'
+import { smallOf } from './small'
 
 export type Quality = 'standard' | 'hd'
 
@@ -17,6 +19,8 @@ export interface Prepared {
   height: number
   /** ThumbHash, base64. */
   preview: string
+  /** What this device shows of it in the conversation, if that is not the picture itself. */
+  small?: Blob
 }
 
 /** The longer side in pixels, and the quality of JPEG. */
@@ -45,13 +49,9 @@ export async function preparePicture(
     const { side, quality: jpeg } = QUALITIES[quality]
     const canvas = drawn(picture, edit, side)
     const data = await canvas.convertToBlob({ type: 'image/jpeg', quality: jpeg })
-    return {
-      data,
-      type: 'image/jpeg',
-      width: canvas.width,
-      height: canvas.height,
-      preview: previewOf(canvas)
-    }
+    const small = wantsSmall(canvas) ? { small: await smallOf(canvas, 'image/jpeg') } : {}
+    const { width, height } = canvas
+    return { data, type: 'image/jpeg', width, height, preview: previewOf(canvas), ...small }
   } finally {
     picture.close()
   }

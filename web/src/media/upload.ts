@@ -4,7 +4,7 @@
  */
 import { base64 } from '@scure/base'
 import type { HttpRequest, HttpResponse, HttpStack } from 'tus-js-client'
-import type { UploadSlot } from '../local/types'
+import type { UploadSlot } from '../local/file-types'
 import type { Source } from './source'
 
 /** Bytes of a part: after an interruption, at most so much is sent again. */

@@ -77,6 +77,8 @@ export interface MediaItem {
   media: Media
   caption?: string
   data?: Blob
+  /** A small copy of a picture, for this device. */
+  small?: Blob
   /** The ciphertext of `media.streams`, by name. It was encrypted with `media.key`. */
   streams?: Record<string, Blob>
 }
@@ -121,6 +123,11 @@ export interface App {
   stopUpload(key: string): Promise<void>
   /** The file of a message, from this device or the server. Rejects with DownloadFailed or NotAuthentic. */
   file(key: string, options?: LoadOptions): Promise<Blob>
+  /**
+   * A small copy of a picture on this device, for conversations, by the id of the file (`fileOf`). Rejects with NotHere, or
+   * NoPicture.
+   */
+  smallPicture(id: string): Promise<Blob>
   /** The ciphertext of a rendition of a video, read while it plays. */
   rendition(key: string, name: string): Pick<Source, 'read'>
   /** The content of a large file, read and authenticated piece by piece. */

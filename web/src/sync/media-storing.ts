@@ -2,6 +2,7 @@
 import type { Database } from '../local/database'
 import { fileOf, LARGEST_WHOLE, type Media } from '../local/media'
 import { storeFile } from '../local/files'
+import { storeSmall } from '../local/small-pictures'
 import type { Moment } from '../local/types'
 import { newSecret } from '../media/cipher'
 import { storedAs } from '../media/parts'
@@ -16,7 +17,7 @@ import type { MediaItem } from './app'
 export async function storeMedia(
   db: Database,
   now: Moment,
-  { media, streams = {} }: MediaItem,
+  { media, small, streams = {} }: MediaItem,
   data: Blob,
   plain: boolean
 ): Promise<Media> {
@@ -31,6 +32,7 @@ export async function storeMedia(
     for (const [name, stream] of Object.entries(streams))
       await db.blobs.put({ id: storedAs(file, `stream ${name}`), data: stream })
   await storeFile(db, file, data, now, true)
+  if (small && !media.once) await storeSmall(db, file, small)
   return complete
 }
 

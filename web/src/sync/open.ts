@@ -17,6 +17,7 @@ import { MediaActions } from './media-actions'
 import { MediaSources } from './media-sources'
 import { MessageActions } from './message-actions'
 import { Queueing } from './queueing'
+import { SmallPictures } from './small-pictures'
 import { Timers } from './timers'
 import type { App, Live, SendOptions } from './app'
 import { acknowledge } from './unhandled'
@@ -171,6 +172,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     (await tabs.call(method, args)) as T
   const origin = new MediaOrigin(originOf(deps.url))
   const sources = new MediaSources(db, origin, (url) => call<string>('mediaAddress', url))
+  const smallPictures = new SmallPictures(db, () => queueing.now())
   const mediaActions = new MediaActions(queueing, origin, sources, send)
 
   return {
@@ -185,6 +187,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     sendMedia: (chat, items, options) => mediaActions.sendMedia(chat, items, options),
     stopUpload: (key) => mediaActions.stopUpload(key),
     file: (key, options) => mediaActions.file(key, options),
+    smallPicture: (id) => smallPictures.of(id),
     rendition: (key, name) => sources.stream(key, name),
     largeFile: (key) => sources.large(key),
     heard: (key) => mediaActions.heard(key),

@@ -1,6 +1,7 @@
 /** What the app asks of the service for uploads of its server: slots (XEP-0363), claims, usage (docs/media.md). */
 import { base64urlnopad } from '@scure/base'
-import type { Address, Moment, UploadSlot } from '../local/types'
+import type { UploadSlot } from '../local/file-types'
+import type { Address, Moment } from '../local/types'
 import { domainOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'

@@ -4,7 +4,8 @@ import type { Database } from '../local/database'
 import { fileUploaded } from '../local/files'
 import { fileOf, lacksUpload, missingParts, type Media } from '../local/media'
 import { waitingUpload } from '../local/message-files'
-import type { Outgoing, Upload } from '../local/types'
+import type { Upload } from '../local/file-types'
+import type { Outgoing } from '../local/types'
 
 export type Files = Extract<Outgoing['what'], { type: 'message' }> & { media: Media }
 

@@ -16,9 +16,17 @@ const gif = (width: number, height: number) =>
 describe('a picture', () => {
   it('is known by its own bytes, whatever it is called', () => {
     expect(headerOf(png(40, 30))).toEqual({ type: 'image/png', width: 40, height: 30 })
-    expect(headerOf(gif(300, 200))).toEqual({ type: 'image/gif', width: 300, height: 200 })
+    expect(headerOf(gif(300, 200))).toMatchObject({ type: 'image/gif', width: 300, height: 200 })
     const avif = bytes(word(28), 'ftypavif', word(0), word(20), 'ispe', word(0), word(640), word(480))
     expect(headerOf(avif)).toEqual({ type: 'image/avif', width: 640, height: 480 })
+  })
+
+  it('is known to move, so that it is not shown as a copy that stands still', () => {
+    const webp = (flags: number) =>
+      bytes('RIFF', word(0), 'WEBPVP8X', word(10), [flags, 0, 0, 0], [9, 0, 0, 9, 0, 0])
+    const apng = bytes([...png(40, 30)], word(0), word(8), 'acTL', word(2), word(0))
+    expect([gif(9, 9), webp(2), apng].map((one) => headerOf(one)?.moves)).toEqual([true, true, true])
+    expect([png(9, 9), webp(0)].map((one) => headerOf(one)?.moves)).toEqual([undefined, undefined])
   })
 
   it.each([

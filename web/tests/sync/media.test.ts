@@ -4,7 +4,10 @@ import { base64urlnopad } from '@scure/base'
 import { lineOf } from '../../src/history/record-reader'
 import { messageRecord } from '../../src/history/record-writer'
 import { fileOf, type Media } from '../../src/local/media'
+import { removeFiles, storeFile } from '../../src/local/files'
 import { claimSecret } from '../../src/media/cipher'
+import { NoPicture } from '../../src/media/no-picture'
+import { NotHere } from '../../src/sync/app'
 import { el, type Xml } from '../../src/xmpp/xml'
 import { attribute, first } from '../../src/xmpp/xml'
 import { NS } from '../../src/xmpp/ns'
@@ -186,6 +189,43 @@ describe('a file', () => {
     await ada.app.retry(message?.key ?? '')
     await until(async () => (await got(ben, ada)).length === 1)
     expect(world.slots).toBe(1)
+  })
+
+  it('has a small copy here, which is stored with it and goes with it', async () => {
+    const { ada, ben } = await pair()
+    const small = new Blob(['small'], { type: 'image/jpeg' })
+    await ada.app.sendMedia(ben.address, [{ media: PICTURE, data: data(), small }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    const [mine] = await got(ada, ben)
+    const id = fileOf(mine?.media as Media) ?? ''
+    const copy = await ada.app.smallPicture(id)
+    expect([await copy.text(), copy.type]).toEqual(['small', 'image/jpeg'])
+    // it is of this device alone
+    const [theirs] = await got(ben, ada)
+    await expect(ben.app.smallPicture(id)).rejects.toThrow(NotHere)
+    await ben.app.file(theirs?.key ?? '')
+    await expect(ben.app.smallPicture(id)).rejects.toThrow(NoPicture) // "a picture" is none by its bytes
+    await removeFiles(ada.db, [id])
+    expect(await ada.db.smalls.count()).toBe(0)
+    await expect(ada.app.smallPicture(id)).rejects.toThrow(NotHere)
+  })
+
+  it('that is small or moves is its own small copy, of the type that its bytes say', async () => {
+    const { ada } = await pair()
+    const gif = new Blob([new Uint8Array([71, 73, 70, 56, 57, 97, 0, 8, 0, 8, 0, 0, 0])], {
+      type: 'text/html'
+    })
+    await storeFile(ada.db, 'gif', gif, ada.app.now())
+    const shown = await ada.app.smallPicture('gif')
+    expect([shown.size, shown.type]).toEqual([gif.size, 'image/gif'])
+    expect(await ada.db.smalls.count()).toBe(0)
+  })
+
+  it('that can be viewed once leaves no small copy', async () => {
+    const { ada, ben } = await pair()
+    const small = new Blob(['small'], { type: 'image/jpeg' })
+    await ada.app.sendMedia(ben.address, [{ media: { ...PICTURE, once: true }, data: data(), small }])
+    expect(await ada.db.smalls.count()).toBe(0)
   })
 
   it('that was changed on the server is not shown', async () => {

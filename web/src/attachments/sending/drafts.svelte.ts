@@ -84,9 +84,9 @@ export class Draft {
     const named = { ...(name && { name }), ...(type && { type }) }
     if (kind === 'picture' && quality !== 'original') {
       try {
-        const { data, ...look } = await this.prepared(quality)
+        const { data, small, ...look } = await this.prepared(quality)
         const media: Media = { kind, ...look, ...common, name: pictureName(name, look.type) }
-        return { media, caption, data }
+        return { media, caption, data, ...(small && { small }) }
       } catch (error) {
         if (!(error instanceof NoPicture)) throw error
       }

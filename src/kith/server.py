@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from kith import calls, groups, push, welcome
+from kith import calls, groups, push, status, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret, has_secret
@@ -128,7 +128,7 @@ class Server(Stoppable):
             node = self.node = Node(
                 config,
                 store,
-                (*ALL, *groups.ALL, *calls.ALL, *push.ALL, *_media_features(config)),
+                (*ALL, *groups.ALL, *status.ALL, *calls.ALL, *push.ALL, *_media_features(config)),
                 passwords,
                 secret,
                 LocalPlacement(),

@@ -20,7 +20,7 @@ SOURCE, TESTS = ROOT / "src" / "kith", ROOT / "tests"
 STANDARD = re.compile(r"\b(?:XEP-\d{4}|RFC \d{4})\b")
 PATH = re.compile(r"`([\w*]+(?:/[\w*.]*)+)`")
 #: The rooms in which the server answers for a standard.
-ROOMS = ("features", "core", "federation", "edge", "wire", "accounts", "groups")
+ROOMS = ("features", "core", "federation", "edge", "wire", "accounts", "groups", "status")
 INFO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
 #: Which standard a namespace is of, by how it begins; the longest beginning counts.
 NAMESPACES = {
@@ -37,6 +37,7 @@ NAMESPACES = {
     "msgoffline": "XEP-0160",
     "urn:ietf:params:xml:ns:vcard-4.0": "XEP-0292",
     "urn:kith:groups": "XEP-0045",
+    "urn:kith:status": "XEP-0384",
     "urn:xmpp:blocking": "XEP-0191",
     "urn:xmpp:bookmarks:1": "XEP-0402",
     "urn:xmpp:carbons": "XEP-0280",

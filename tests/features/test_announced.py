@@ -245,6 +245,19 @@ async def _archive_extended(s: Scene) -> None:
     assert (await s.get(f"<metadata xmlns='{ns.MAM}'/>")).find(f".//{{{ns.MAM}}}start") is not None
 
 
+async def _status(s: Scene) -> None:
+    """A status that somebody posts for themselves, live and in the log of its own."""
+    await s.set(f"<status xmlns='{ns.STATUS}'/>")
+    s.own.send(
+        f"<message to='status.localhost'><post xmlns='{ns.STATUS}'><to jid='{s.own.bare}'/></post>"
+        f"<encrypted xmlns='{ns.OMEMO}'><header sid='1'/><payload>x</payload></encrypted>"
+        f"<sealed xmlns='{ns.SEALED}' iv='x'/><origin-id xmlns='{ns.STANZA_ID}' id='announced'/></message>"
+    )
+    await s.own.take(lambda e: e.find(f"{{{ns.STATUS}}}status") is not None)
+    answer = await s.set(f"<query xmlns='{ns.MAM}' node='{ns.STATUS}'/>")
+    assert answer[0].get("complete") == "true"
+
+
 async def _groupchat(s: Scene) -> None:
     """A group that somebody makes, and its message in the archive of its maker and live without entering."""
     group = "announced@groups.localhost"
@@ -517,6 +530,7 @@ CHECKS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     ns.MAM_EXTENDED: _archive_extended,
     f"{ns.MAM}#groupchat-field": _groupchat,
     ns.GROUPS: _groupchat,
+    ns.STATUS: _status,
     ns.STANZA_ID: _stanza_ids,
     ns.CARBONS: _carbons,
     f"{ns.CARBONS}#rules": _carbons,

@@ -99,7 +99,7 @@ async def test_an_unknown_node_is_not_found(client: RawClient) -> None:
 
 
 async def test_items_are_the_services_and_for_accounts_the_nodes(client: RawClient) -> None:
-    own = {"pubsub.localhost", "groups.localhost", "upload.localhost"}
+    own = {"pubsub.localhost", "groups.localhost", "status.localhost", "upload.localhost"}
     for to, services in (("localhost", own), ("asker@localhost", set())):
         answer = await client.iq("get", f"<query xmlns='{ITEMS}'/>", to)
         assert answer.get("type") == "result"

@@ -45,6 +45,7 @@ class Account:
     keys: dict[str, Keys]
     delivered: int
     is_group: bool = False
+    is_side_log: bool = False
 
 
 @dataclass(slots=True)
@@ -161,7 +162,29 @@ class Disk:
                 self.remove(write.account, write.space, write.key)
 
     def names(self, groups: bool) -> list[str]:
-        return sorted(jid for jid, found in self.accounts.items() if found.is_group == groups)
+        return sorted(
+            jid for jid, found in self.accounts.items() if found.is_group == groups and not found.is_side_log
+        )
+
+    def side_log(self, account: int, name: str, create: bool = True) -> int:
+        jid = f"{account}/{name}"
+        if jid not in self.accounts and not create:
+            return 0
+        if jid not in self.accounts:
+            self._account(jid, {})
+            self.accounts[jid].is_side_log = True
+        return self.accounts[jid].id
+
+    def side_logs(self, name: str, jids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        found = {jid: self.accounts[jid] for jid in jids if jid in self.accounts}
+        return {
+            jid: (account.id, self.side_log(account.id, name))
+            for jid, account in found.items()
+            if not account.is_group and not account.is_side_log
+        }
+
+    def audience(self, ids: Sequence[int]) -> list[int]:
+        return [account for account, shares in self.shares.items() if not shares.keys().isdisjoint(ids)]
 
     def groups_of(self, account: int) -> list[tuple[int, str]]:
         return [(id, self.by_id[id].jid) for id in self.sources.get(account, ())]
@@ -185,15 +208,18 @@ class Disk:
         self._account(jid, {})
         return True
 
-    def delete_account(self, jid: str) -> int | None:
-        """Returns its id. Its log stays: see `empty_log`."""
+    def delete_account(self, jid: str) -> list[int]:
+        """Returns its id, and those of its side logs. Its logs stay: see `empty_log`."""
         found = self.accounts.pop(jid, None)
         if found is None:
-            return None
+            return []
+        prefix = f"{found.id}/"
+        side = [name for name, log in self.accounts.items() if log.is_side_log and name.startswith(prefix)]
+        logs = [found.id, *(log for name in side for log in self.delete_account(name))]
         del self.by_id[found.id]
         for key in [key for key in self.documents if key[0] == found.id]:
             del self.documents[key]
-        return found.id
+        return logs
 
     def empty_log(self, account: int) -> None:
         self.shares.pop(account, None)
@@ -292,7 +318,7 @@ class Disk:
             found += [
                 id
                 for id, share in self.shares.get(query.account, {}).items()
-                if query.peer in (None, self.by_id[share.group].jid)
+                if query.peer is None or query.peer == self.by_id[share.group].jid
             ]
         return [
             id
@@ -357,7 +383,7 @@ class Disk:
         return self._portion(account, sorted(ids), limit)
 
     def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
-        shown = [jid for jid in sorted(self.accounts) if jid > after and not self.accounts[jid].is_group]
+        shown = [jid for jid in self.names(groups=False) if jid > after]
         accounts = [self.accounts[jid] for jid in shown]
         return [
             Overview(

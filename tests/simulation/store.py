@@ -264,6 +264,15 @@ class SimulatedStore:
     async def groups_of(self, account: int) -> list[tuple[int, str]]:
         return await self._read(lambda disk: disk.groups_of(account))
 
+    async def audience(self, ids: Sequence[int]) -> list[int]:
+        return await self._read(lambda disk: disk.audience(ids))
+
+    async def side_log(self, account: int, name: str, create: bool = True) -> int:
+        return await self._write(lambda disk: disk.side_log(account, name, create))
+
+    async def side_logs(self, name: str, jids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        return await self._write(lambda disk: disk.side_logs(name, jids))
+
     async def expire_shared(self, now: int) -> int:
         return await self._write(lambda disk: disk.expire_shared(now))
 
@@ -280,12 +289,13 @@ class SimulatedStore:
         return await self._write(lambda disk: disk.rename_account(jid, new))
 
     async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
-        account = await self._write(lambda disk: disk.delete_account(jid))
-        if account is None:
+        logs = await self._write(lambda disk: disk.delete_account(jid))
+        if not logs:
             return False
         if ended is not None:
             await ended()
-        await self.empty_log(account)
+        for log in logs:
+            await self.empty_log(log)
         return True
 
     async def tidy(self) -> bool:

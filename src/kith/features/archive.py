@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -40,6 +40,8 @@ class Archive(Feature):
     def __init__(self, store: LogStore, assertions: Assertions) -> None:
         self._store = store
         self._assertions = assertions
+        #: Answers queries for other archives of an account, by the ``node`` that names them.
+        self.nodes: dict[str, Callable[[Session, Element], Awaitable[Sequence[Element]]]] = {}
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -49,6 +51,8 @@ class Archive(Feature):
     async def query(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         element = iq.child(QUERY)
         assert element is not None
+        if (other := self.nodes.get(element.get("node", ""))) is not None:
+            return await other(session, element)
         asked = await parse(self._store, element, LogQuery(session.account.id), own=True)
         query = asked.query
         if asked.count_only:

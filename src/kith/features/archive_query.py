@@ -56,11 +56,14 @@ def form_of_fields(more: Sequence[tuple[str, str]] = ()) -> Element:
     return result
 
 
-async def parse(store: LogStore, element: Element, scope: LogQuery, own: bool) -> Asked:
+async def parse(
+    store: LogStore, element: Element, scope: LogQuery, own: bool, expiring: bool = False
+) -> Asked:
     """Parses a query. Raises StanzaError.
 
     ``scope``: the archive that is queried, with bounds. ``own``: it is the asker's own, so entries can be
-    selected by peer, and those of groups be included.
+    selected by peer, and those of groups be included. ``expiring``: entries go by themselves, so a query that
+    continues after one which has gone is none for an unknown id.
     """
     request = read_page(element, _DEFAULT_PAGE, _MAX_PAGE)
     submitted = find_form(element)
@@ -79,7 +82,7 @@ async def parse(store: LogStore, element: Element, scope: LogQuery, own: bool) -
         raise StanzaError("bad-request", str(error)) from None
     if ids is not None and len(ids) > _MAX_IDS:
         raise StanzaError("policy-violation", "too many ids")
-    if named:  # XEP-0059 §2.2: an unknown id is an error, not an empty page
+    if named and not expiring:  # XEP-0059 §2.2: an unknown id is an error, not an empty page
         there = await store.page(LogQuery(scope.account, ids=named, limit=len(named), shared=True))
         if len(there.entries) < len(set(named)):
             raise StanzaError("item-not-found")

@@ -1,9 +1,9 @@
 """XEP-0352: Client State Indication. While a client is inactive, stanzas that are not urgent are held back.
 
-Held back are presence, typing notifications, receipts, read markers, copies of what other devices sent, and
-PEP events; if a newer one replaces an older, only the newer. Anything else is sent at once, after what was
-held back: this keeps the order, and the radio of the device is awake anyway. It is also urgent that another
-device has answered a call, because this one should stop ringing.
+Held back are presence, typing notifications, receipts, read markers, copies of what other devices sent,
+statuses of contacts, and PEP events; if a newer one replaces an older, only the newer. Anything else is sent
+at once, after what was held back: this keeps the order, and the radio of the device is awake anyway. It is
+also urgent that another device has answered a call, because this one should stop ringing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _CHATTER = frozenset(
     (ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID, ns.DELAY, ns.ENCRYPTION)
 )
 _THREAD = ns.tag(ns.CLIENT, "thread")
+#: Entries of the status log (docs/status.md).
+_STATUSES = frozenset(ns.tag(ns.STATUS, name) for name in ("status", "retract", "seen"))
 
 
 def waits(data: bytes) -> str | None:
@@ -49,6 +51,8 @@ def waits(data: bytes) -> str | None:
             inner = element.find(f"{_FORWARDED}/{_MESSAGE}")
             waiting = inner is None or _is_chatter(inner) or (copy is _COPIES[1] and not _is_call(inner))
             return "" if waiting else None
+    if not _STATUSES.isdisjoint(stanza.children):
+        return ""
     if not _is_chatter(stanza.element):
         return None
     typing = all(_namespace(child) in (ns.CHAT_STATES, ns.HINTS) for child in stanza.children)

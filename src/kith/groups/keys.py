@@ -31,12 +31,17 @@ def keys_in(data: bytes) -> list[Key]:
 
 
 def split(
-    inner: bytes, accounts: Mapping[int, Sequence[int]], after: int, more: Sequence[Key] = ()
+    inner: bytes,
+    accounts: Mapping[int, Sequence[int]],
+    after: int,
+    more: Sequence[Key] = (),
+    others: bool = True,
 ) -> tuple[bytes, dict[int, bytes]]:
     """Takes keys out of the content of a message.
 
     ``accounts``: whose each device id is. ``after``: how many bytes will follow the content in the stored
-    message. ``more``: keys that were sent before the message (`kith.groups.key_parts`). Returns the content
+    message. ``more``: keys that were sent before the message (`kith.groups.key_parts`). ``others``: whether
+    keys of devices that are nobody's stay for everybody. Returns the content
     without the keys of these accounts, and what each of them gets (`kith.core.log.own`).
     """
     start = inner.find(_START)
@@ -50,7 +55,7 @@ def split(
         """What stays of a key for everybody."""
         owners = accounts.get(device)
         if owners is None:
-            return key
+            return key if others else b""
         for account in owners:
             own.setdefault(account, []).append(key)
         return b""

@@ -133,6 +133,19 @@ class GroupStore(Protocol):
     async def expire_shared(self, now: int) -> int:
         """Deletes shared messages whose time is over (`Shared.expires`). Returns how many."""
 
+    async def audience(self, ids: Sequence[int]) -> list[int]:
+        """The accounts and side logs that have any of these shared messages."""
+
+    async def side_log(self, account: int, name: str, create: bool = True) -> int:
+        """The id of a log that an account has beside its own; 0 if there is none. Account 0: the server.
+
+        It can be in the place of an account or a group where messages are shared and read. It is deleted
+        with the account.
+        """
+
+    async def side_logs(self, name: str, jids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """As `side_log`, for all accounts among the addresses: the account's id and the log's, by address."""
+
 
 class LogStore(Protocol):
     """The log of messages of each account, in the order of ids, which is the order of commits.

@@ -159,6 +159,9 @@ class Logs(Database):
             total += removed
         return total
 
+    async def audience(self, ids: Sequence[int]) -> list[int]:
+        return await self._read(lambda connection: shared.audience(connection, ids))
+
     async def _finish_removals(self) -> None:
         """Finishes deletions that were interrupted."""
         with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # the next start continues

@@ -207,6 +207,15 @@ def owned(connection: sqlite3.Connection, ids: str) -> dict[int, list[bytes]]:
     return found
 
 
+def audience(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
+    """The accounts that have any of the messages with these ids."""
+    found = connection.execute(
+        "SELECT DISTINCT account FROM share WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+    return [account for (account,) in found]
+
+
 def bounds(connection: sqlite3.Connection, account: int) -> list[int]:
     """The first and the last id of what groups have shared with an account; empty if there is nothing."""
     found = (next(entries(connection, LogQuery(account, backwards=end)), None) for end in (False, True))

@@ -87,6 +87,8 @@ UPLOAD_PURPOSE = "urn:xmpp:http:upload:purpose:0"
 MEDIA = "urn:kith:media:0"
 #: What Kith's own clients use for groups, beyond the standards (docs/protocol.md).
 GROUPS = "urn:kith:groups:0"
+STATUS = "urn:kith:status:0"
+SEALED = "urn:kith:sealed:1"
 
 
 def tag(namespace: str, name: str) -> str:

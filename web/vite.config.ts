@@ -29,5 +29,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700
   },
-  test: { include: ['tests/**/*.test.ts'], environment: 'node', testTimeout: 30_000 }
+  // by default one worker fewer than there are processors
+  test: { include: ['tests/**/*.test.ts'], environment: 'node', testTimeout: 30_000, maxWorkers: '100%' }
 })

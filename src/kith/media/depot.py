@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 class Depot:
     """``uploading``: the blobs that something is being uploaded of at the moment, with the time of the loop
-    when something came of them last.
+    when something came of them last. ``gathered``: how many bytes of uploads are in memory, to be written.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -41,6 +41,7 @@ class Depot:
         self.database = Database(config.media_folder / "media.sqlite")
         self.blobs = make_blobs(config, self.disk, clock)
         self.uploading: dict[str, float] = {}
+        self.gathered = 0
         self._spool = config.media_folder / "spool"
 
     async def start(self, recover: bool = True) -> None:

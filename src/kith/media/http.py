@@ -220,19 +220,20 @@ def _at_work(request: web.Request) -> Iterator[None]:
 
 
 async def body(request: web.Request) -> AsyncIterator[bytes]:
-    """The content of a request as it comes. Raises Interrupted."""
+    """The content of a request as it comes, in pieces that are not joined. Raises Interrupted."""
     while True:
         try:
             async with asyncio.timeout(IDLE):
-                piece = await request.content.readany()
+                piece, chunk_ended = await request.content.readchunk()
         except (TimeoutError, ConnectionError, aiohttp.ClientError, web.HTTPException) as error:
             # aiohttp offers the error before what came earlier, which counts
             if rest := request.content._read_nowait(-1):
                 yield rest
             raise Interrupted from error
-        if not piece:
+        if piece:
+            yield piece
+        elif not chunk_ended or request.content.at_eof():
             return
-        yield piece
 
 
 def _refusal(error: UploadError) -> web.Response:

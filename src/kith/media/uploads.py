@@ -29,6 +29,9 @@ from kith.ports.blobs import BlobError, BlobFull
 logger = structlog.get_logger("kith.media")
 #: How many bytes may be lost of one long part if the server is killed.
 _SYNC_EVERY = 32 * 1024 * 1024
+#: Pieces are written together: a turn of a disk thread costs as much as writing 100 KB. Until so many bytes
+#: have come, or the first of them has waited for so many seconds; and so many bytes may wait in all.
+_TOGETHER, _AT_MOST, _ALL_WAITING = 256 * 1024, 0.1, 8 * 1024 * 1024
 #: Seconds without a byte after which a request gives way to another one for the same blob, and how long that
 #: waits for it.
 _STALLED, _PATIENCE = 2.0, 5.0
@@ -247,10 +250,9 @@ class Writing:
         """Writes what comes. Returns the interruption after which the beginning is kept."""
         depot, unsynced = self._depot, 0
         try:
-            async for piece in pieces:
-                self._moved(_now())
-                await depot.on_disk(partial(self._write, descriptor, piece))
-                unsynced += len(piece)
+            async for together in gathered(pieces, depot, self._moved):
+                await depot.on_disk(partial(self._write, descriptor, together))
+                unsynced += sum(map(len, together))
                 if unsynced >= _SYNC_EVERY:
                     unsynced = 0
                     if self._syncs:
@@ -273,17 +275,18 @@ class Writing:
         if self._upload.id in self._depot.uploading:
             self._depot.uploading[self._upload.id] = time
 
-    def _write(self, descriptor: int, piece: bytes) -> None:
-        """Writes a piece. Called on a thread."""
-        if self._offset + len(piece) > self._upload.size:
-            raise UploadError(413, "this is more than the slot is for")
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        self._crc = zlib.crc32(piece, self._crc)
-        if self._checksum is not None:
-            self._checksum[0].update(piece)
-        self._offset += len(piece)
+    def _write(self, descriptor: int, pieces: list[bytes]) -> None:
+        """Writes pieces. Called on a thread."""
+        for piece in pieces:
+            if self._offset + len(piece) > self._upload.size:
+                raise UploadError(413, "this is more than the slot is for")
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            self._crc = zlib.crc32(piece, self._crc)
+            if self._checksum is not None:
+                self._checksum[0].update(piece)
+            self._offset += len(piece)
 
     async def _save(self) -> Blob:
         """Records how far the upload has come, after it was synced."""
@@ -298,6 +301,41 @@ class Writing:
         if not changed:
             raise UploadError(410, "the upload has been removed")
         return self._upload._replace(offset=values[0], crc=values[1], expires=values[2], token=self._token)
+
+
+async def gathered(
+    pieces: AsyncIterator[bytes], depot: Depot, moved: Callable[[float], None]
+) -> AsyncIterator[list[bytes]]:
+    """Yields pieces in lists worth a turn of a disk thread. What came before an `Interrupted` is yielded too.
+
+    ``moved`` is told when something comes. How small pieces are is up to the network and to what else the
+    machine does, so without this the price of an upload would be, too. Slow clients hold little memory,
+    since their pieces do not wait for more than a tenth of a second once another one has come.
+    """
+    together: list[bytes] = []
+    size, since = 0, 0.0
+    try:
+        async for piece in pieces:
+            now = _now()
+            moved(now)
+            if not together:
+                since = now
+            together.append(piece)
+            size += len(piece)
+            depot.gathered += len(piece)
+            if size >= _TOGETHER or now - since >= _AT_MOST or depot.gathered > _ALL_WAITING:
+                full, together = together, []
+                depot.gathered -= size
+                size = 0
+                yield full
+    except Interrupted:
+        if together:
+            yield together
+        raise
+    finally:
+        depot.gathered -= size
+    if together:
+        yield together
 
 
 def _cut(descriptor: int, size: int) -> None:

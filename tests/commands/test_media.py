@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kith import commands
+from kith.commands.sizes import size
 from tests.conftest import RunningServer
 from tests.media.conftest import serving
 from tests.media.uploading import Uploader
@@ -68,3 +71,22 @@ def test_a_command_beside_the_server_takes_nothing_away_from_it(media: RunningSe
     media.kill()
     media.start()
     assert files() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (6000, "5.9 KiB"),
+        (1024 * 1023.96, "1.0 MiB"),
+        (100 * 2**20, "100 MiB"),
+        (2**31, "2.0 GiB"),
+        (5 * 2**50, "5120 TiB"),
+    ],
+)
+def test_all_commands_print_sizes_in_the_units_of_the_settings(count: float, text: str) -> None:
+    assert size(count) == text
+    for file in Path(commands.__path__[0]).glob("*.py"):
+        assert not re.search(r"\b[kK]B\b|\bMB\b|\bGB\b", file.read_text()), file

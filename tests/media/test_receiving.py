@@ -46,9 +46,13 @@ async def test_small_pieces_are_written_together_and_in_order() -> None:
 
 async def test_what_came_before_an_interruption_is_written() -> None:
     shared, got = depot(), list[bytes]()
-    with pytest.raises(Interrupted):
+
+    async def collect() -> None:
         async for one in gathered(come(b"a", b"b", broken=True), shared, moved):
-            got += one
+            got.extend(one)
+
+    with pytest.raises(Interrupted):
+        await collect()
     assert got == [b"a", b"b"]
     assert shared.gathered == 0
 

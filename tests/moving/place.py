@@ -17,6 +17,7 @@ from kith.moving.renaming import Renaming
 from kith.moving.report import Report
 from kith.moving.sources import Sources
 from kith.moving.writes import Writes
+from kith.ports.pictures import Pictures
 from kith.ports.store import LogQuery, Store
 from kith.store.sqlite import SQLiteStore
 
@@ -53,12 +54,13 @@ async def take(
     merge: bool = False,
     real: bool = True,
     workers: Executor | None = None,
+    pictures: Pictures | None = None,
     **domains: str,
 ) -> Report:
     """Imports a file or a folder, or a text. ``domains``: old domains, with _ for the dot."""
     report = Report()
     names = Renaming(DOMAIN, {old.replace("_", "."): new for old, new in domains.items()})
-    context = Context(store, Writes(store, real), Clock(), names, report)
+    context = Context(store, Writes(store, real), Clock(), names, report, pictures)
     if isinstance(xml, Path):
         found = Sources(xml, lambda file, reason: report.leave("files", reason, file)).events()
     else:

@@ -23,6 +23,7 @@ from kith.moving.renaming import Renaming
 from kith.moving.report import Report
 from kith.moving.rooms import RoomImporter
 from kith.moving.writes import Writes
+from kith.ports.pictures import Pictures
 from kith.ports.store import Append, LogQuery, Shared, Store
 from tests.moving.place import DOMAIN, opened, reasons
 
@@ -59,10 +60,12 @@ def room(*messages: str, head: str = "", name: str = "tea", host: str = SERVICE,
     )
 
 
-async def take(store: Store, xml: str, merge: bool = False, real: bool = True) -> Report:
+async def take(
+    store: Store, xml: str, merge: bool = False, real: bool = True, pictures: Pictures | None = None
+) -> Report:
     report = Report()
     names = Renaming(DOMAIN, {})
-    context = Context(store, Writes(store, real), Clock(), names, report)
+    context = Context(store, Writes(store, real), Clock(), names, report, pictures)
     await store.create_accounts([(f"{name}@{DOMAIN}", {}) for name in ("ada", "ben")])
     found = events(io.BytesIO(xml.encode()))
     await RoomImporter(context, merge, lambda jid: False).run(found)

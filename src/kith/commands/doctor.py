@@ -19,6 +19,7 @@ from kith.commands.finding import Finding, Verdict, report
 from kith.commands.push import check_push
 from kith.commands.reach import DNS_SECONDS, look
 from kith.commands.relay import check_relays
+from kith.commands.sizes import size
 from kith.config import Config, ConfigError
 from kith.config.rules import check_domain
 from kith.edge.certificate import describe, ensure_certificate, own_files
@@ -205,7 +206,7 @@ def _disk(config: Config) -> Finding:
     except OSError as error:
         todo = "let the user who runs kith write there, or set data_dir"
         return Finding("disk", Verdict.BAD, f"can't write to {folder}: {error.strerror}", todo)
-    text = f"{free / 1e9:.1f} GB free at {folder.resolve()}"
+    text = f"{size(free)} free at {folder.resolve()}"
     if free < _LOW_BYTES:
         return Finding("disk", Verdict.BAD, text, "make room, or set retention_days")
     return Finding("disk", Verdict.GOOD, text)
@@ -219,7 +220,7 @@ def _media(config: Config) -> Iterator[Finding]:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     room = shutil.disk_usage(folder).free - config.media_free_bytes
-    text = f"{max(room, 0) / 1e9:.1f} GB can be uploaded to {folder.resolve()}"
+    text = f"{size(max(room, 0))} can be uploaded to {folder.resolve()}"
     if room < config.media_file_bytes:
         todo = "make room (kith media usage), or lower media_free_bytes or media_days"
         yield Finding("files", Verdict.BAD if room <= 0 else Verdict.NOTE, text, todo)
@@ -238,7 +239,7 @@ def _database(config: Config) -> Finding:
     if problems:
         todo = "keep a copy, then restore a backup; or save what can be read: sqlite3 kith.sqlite .recover"
         return Finding("database", Verdict.BAD, f"{path} is damaged: {problems[0]}", todo)
-    return Finding("database", Verdict.GOOD, f"all {path.stat().st_size / 1e6:.0f} MB are sound")
+    return Finding("database", Verdict.GOOD, f"all {size(path.stat().st_size)} are sound")
 
 
 def _clock(config: Config) -> Finding:

@@ -22,6 +22,7 @@ from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.console import SafeConsole
+from kith.media.jobs.pool import PicturePool
 from kith.moving import prosody_rooms
 from kith.moving.arrival import Context
 from kith.moving.importing import Importer
@@ -32,6 +33,7 @@ from kith.moving.report import KINDS, Left, Report
 from kith.moving.rooms import RoomImporter
 from kith.moving.sources import Sources
 from kith.moving.writes import Writes
+from kith.ports.pictures import Pictures
 from kith.ports.store import Store, Unavailable
 from kith.store.errors import StoreError
 from kith.store.folder import FolderLock, check_folder
@@ -125,14 +127,22 @@ def _run(
         task: TaskID = progress.add_task("Reading" if dry_run else "Importing", total=sources.size)
         sources.progress = lambda count: progress.advance(task, count)
 
-        async def work(store: Store) -> None:
-            context = Context(store, Writes(store, not dry_run), Clock(), names, report)
+        async def take(store: Store, pictures: Pictures) -> None:
+            writes = Writes(store, not dry_run)
+            context = Context(store, writes, Clock(), names, report, None if dry_run else pictures)
             importer = Importer(context, merge, None if dry_run else workers)
             await importer.run(events)
             sources.progress = lambda _: None
             # the accounts of the members of rooms are there now
             again = sources.events() if importer.has_rooms else ()
             await RoomImporter(context, merge, importer.takes).run(chain(again, rooms))
+
+        async def work(store: Store) -> None:
+            pictures = PicturePool(workers=os.cpu_count() or 1)
+            try:
+                await take(store, pictures)
+            finally:
+                await pictures.close()
             if not dry_run:
                 counts = f"{report.taken['accounts']} accounts, {report.taken['rooms']} rooms"
                 await note(store, "import", details=counts)

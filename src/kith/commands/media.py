@@ -10,6 +10,7 @@ from rich.table import Table
 
 from kith.base.clock import Clock
 from kith.commands.fail import fail
+from kith.commands.sizes import size
 from kith.commands.tables import show_table
 from kith.config import Config
 from kith.media import records
@@ -22,7 +23,6 @@ from kith.ports.blobs import BlobError
 from kith.terminal import one_line, say
 
 _T = TypeVar("_T")
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def usage(config: Config, most: int) -> None:
@@ -92,11 +92,3 @@ def _run(config: Config, work: Callable[[Depot], Awaitable[_T]]) -> _T:
         return asyncio.run(run())
     except (MediaDatabaseError, BlobError) as error:
         fail(str(error))
-
-
-def size(bytes: int) -> str:
-    """A number of bytes for people."""
-    amount, unit = float(bytes), 0
-    while amount >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:.0f} {_UNITS[unit]}" if unit == 0 or amount >= 100 else f"{amount:.1f} {_UNITS[unit]}"

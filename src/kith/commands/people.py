@@ -13,6 +13,7 @@ from kith.admin.live import LiveSession, LiveSessions
 from kith.admin.people import Facts, People
 from kith.base.clock import Clock
 from kith.commands.running import live_sessions
+from kith.commands.sizes import size
 from kith.commands.tables import show_table
 from kith.commands.times import local_time, utc_time
 from kith.commands.users import with_store
@@ -23,7 +24,6 @@ from kith.terminal import one_line, say
 
 _DAY = 86400.0
 _NO_USAGE = Usage(0, 0, 0, 0, 0, 0)
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 class Chosen(NamedTuple):
@@ -100,7 +100,7 @@ def _show(rows: Sequence[Row], storage: bool) -> None:
         facts, usage = row.facts, row.usage
         cells = [facts.jid, one_line(facts.name, 30), facts.state, _last(facts), str(len(facts.devices))]
         if storage:
-            cells += [str(usage.messages), size_of(usage.message_bytes + usage.document_bytes)]
+            cells += [str(usage.messages), size(usage.message_bytes + usage.document_bytes)]
         table.add_row(*cells, ", ".join(row.addresses[:3]))
     show_table(table)
 
@@ -132,12 +132,3 @@ def _plain(row: Row, running: bool) -> dict[str, object]:
 
 def _last(facts: Facts) -> str:
     return "online" if facts.online else local_time(facts.last_seen) or "never"
-
-
-def size_of(count: float) -> str:
-    """A number of bytes, for people."""
-    for unit in _UNITS:
-        if count < 1000 or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError

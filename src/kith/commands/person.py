@@ -13,8 +13,8 @@ from kith.admin.ties import Ties
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.commands.fail import fail
-from kith.commands.people import size_of
 from kith.commands.running import live_sessions
+from kith.commands.sizes import size
 from kith.commands.times import local_time
 from kith.commands.users import with_store
 from kith.config import Config
@@ -73,7 +73,7 @@ def _lines(person: _Person, running: bool) -> Iterator[tuple[str, str]]:
     yield "password", "of its own" if facts.password else "none (logs in by phone number)"
     waiting = f", {usage.undelivered} of them wait for a device" if usage.undelivered else ""
     outgoing = f", {usage.outgoing} for another server" if usage.outgoing else ""
-    total = size_of(usage.message_bytes + usage.document_bytes)
+    total = size(usage.message_bytes + usage.document_bytes)
     yield "storage", f"{total}: {usage.messages} messages{waiting}{outgoing}"
     yield "contacts", str(ties.contacts)
     if ties.reports:

@@ -44,7 +44,7 @@ _DATA, _METADATA, _INFO = (
 _VCARD, _EXTVAL = ns.tag(ns.VCARD, "vCard"), ns.tag(ns.VCARD, "EXTVAL")
 _UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
 #: The largest photo, in bytes: its base64 fits into an item of a node.
-_PHOTO_BYTES = (MAX_PAYLOAD - 200) // 4 * 3
+PHOTO_BYTES = (MAX_PAYLOAD - 200) // 4 * 3
 #: Marks sessions whose presence has the hash from the server, not from the client.
 _STAMPED = object()
 #: The access model of an avatar from a vCard: everybody may read both.
@@ -118,7 +118,7 @@ class VCard(Feature):
         if card is None:
             raise StanzaError("bad-request")
         had_photo = card.find(PHOTO) is not None
-        await clean_photo(card, self._pictures, to.bare, _PHOTO_BYTES)
+        await clean_photo(card, self._pictures, to.bare, PHOTO_BYTES)
         data, avatar, elsewhere = without_avatar(card)
         account = sender.account
         await self._store.put(account.id, SPACE, "", data)

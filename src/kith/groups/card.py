@@ -26,7 +26,7 @@ _CARD = ns.tag(ns.VCARD, "vCard")
 #: The space of the card among a group's documents.
 SPACE = "card"
 #: The largest picture, in bytes: a card has room for it in base64.
-_PICTURE_BYTES = 90 * 1024
+PICTURE_BYTES = 90 * 1024
 
 
 class RoomCard(Feature):
@@ -51,7 +51,7 @@ class RoomCard(Feature):
         card = iq.child(_CARD)
         assert card is not None
         _check_may_change(await self._groups.load(to, sender), sender)
-        await clean_photo(card, self._pictures, sender.bare, _PICTURE_BYTES)
+        await clean_photo(card, self._pictures, sender.bare, PICTURE_BYTES)
         await self._groups.in_turn(to, lambda group: self._set(group, sender, card), sender)
         return ()
 

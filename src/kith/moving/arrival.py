@@ -10,6 +10,7 @@ from kith.moving.reading import Part
 from kith.moving.renaming import Renaming
 from kith.moving.report import Report
 from kith.moving.writes import Writes
+from kith.ports.pictures import Pictures
 from kith.ports.store import Keys, Store
 from kith.wire.jid import JID
 
@@ -54,10 +55,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all kinds of data use."""
+    """What all kinds of data use. ``pictures`` cleans photos; without it, they stay as they are."""
 
     store: Store
     writes: Writes
     clock: Clock
     names: Renaming
     report: Report
+    pictures: Pictures | None = None

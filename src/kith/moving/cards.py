@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from kith.features import vcard
-from kith.features.photos import PHOTO
+from kith.features.photos import PHOTO, clean_photo
 from kith.features.pubsub import Item
 from kith.features.pubsub import Nodes as Stored
 from kith.features.vcard4 import NODE
@@ -60,6 +60,7 @@ class Cards:
             self._context.report.found("cards")
             return None
         try:
+            await clean_photo(card, self._context.pictures, self._arrival.jid, vcard.PHOTO_BYTES)
             data, avatar, _ = vcard.without_avatar(card)
         except StanzaError as error:
             if (photo := card.find(PHOTO)) is None:

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from kith.features.forms import Form, X, parse_form
+from kith.features.photos import clean_photo
 from kith.features.vcard import MAX_BYTES, without_avatar
 from kith.groups import card, configuration, index
 from kith.groups import config as configs
@@ -145,7 +146,7 @@ class RoomImporter:
                 link=part.element.get("link", "")[:100],
             )
         elif part.tag == CARD_TAG:
-            self._pictured(room, part.element)
+            await self._pictured(room, part.element)
         else:
             self._context.report.leave("rooms", "unknown data of a room", part.tag)
 
@@ -163,10 +164,11 @@ class RoomImporter:
                 )
         return config
 
-    def _pictured(self, room: _Room, element: Element) -> None:
+    async def _pictured(self, room: _Room, element: Element) -> None:
         """Takes the picture of a room from its card."""
-        data = serialize(element, "")
         try:
+            await clean_photo(element, self._context.pictures, room.address.bare, card.PICTURE_BYTES)
+            data = serialize(element, "")
             if len(data) > MAX_BYTES:
                 raise StanzaError("resource-constraint", "the card is too big")
             _, avatar, _ = without_avatar(element)

@@ -11,21 +11,23 @@ export const ROOMS = {
   history: ['crypto', 'local'],
   xmpp: ['crypto', 'local'],
   media: ['local'],
-  sync: ['xmpp', 'history', 'media', 'crypto', 'local'],
+  calls: ['xmpp', 'crypto', 'local'],
+  sync: ['calls', 'xmpp', 'history', 'media', 'crypto', 'local'],
   start: ['local'],
   strings: [],
   parts: SCREENS_KNOW.slice(1),
   chats: SCREENS_KNOW,
   attachments: SCREENS_KNOW,
-  chat: ['attachments', ...SCREENS_KNOW],
+  chat: ['attachments', 'calling', ...SCREENS_KNOW],
   groups: SCREENS_KNOW,
-  screens: ['attachments', 'chat', 'chats', 'groups', ...SCREENS_KNOW],
+  calling: ['calls', ...SCREENS_KNOW],
+  screens: ['attachments', 'calling', 'chat', 'chats', 'groups', ...SCREENS_KNOW],
   admin: ['parts', 'strings', 'start', 'local', 'styles'],
   styles: []
 }
 
 /** Rooms that are drawn, and the only files of the rooms below that these know. */
-export const DRAWN = ['parts', 'chats', 'attachments', 'chat', 'groups', 'screens']
+export const DRAWN = ['parts', 'chats', 'attachments', 'chat', 'groups', 'calling', 'screens']
 export const DOORS = {
   sync: ['./app.ts'],
   crypto: ['./crypto.ts', './trust-transfer.ts'],

@@ -83,6 +83,8 @@ export function group(
       other !== undefined &&
       other.from === message.from &&
       other.kind !== 'notice' &&
+      other.kind !== 'call' &&
+      message.kind !== 'call' &&
       Math.abs(other.at - message.at) < TOGETHER &&
       dayOf(other.at) === dayOf(message.at)
     const earlier = shown[at - 1]?.message

@@ -2,7 +2,7 @@
 import { readUpTo } from './effects'
 import { orderWaiting, timeOf } from './order'
 import { ofChat } from './queries'
-import type { Address, Change, Chat } from './types'
+import type { Address, Change, Chat, Message } from './types'
 import type { Work } from './work'
 
 export async function updateChat(work: Work, address: Address, change: Partial<Chat>): Promise<void> {
@@ -31,6 +31,11 @@ export async function recount(work: Work, chat: Chat, changes: Change[]): Promis
   if (!fresh || changes.some((change) => change.kind === 'displayed')) await countUnread(work, chat)
 }
 
+/** Whether it is something that the user may not have noticed. */
+export function countsAsUnread({ mine, kind, call }: Message): boolean {
+  return !mine && kind !== 'notice' && (kind !== 'call' || call?.outcome === 'missed')
+}
+
 export async function countUnread(work: Work, chat: Chat): Promise<void> {
   await work.flush()
   let unread = 0
@@ -43,7 +48,7 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
     .where('[chat+at+order]')
     .between([chat.address, from, chat.readTo], [chat.address, Infinity, '\uffff'], false, true)
     .each((one) => {
-      if (one.mine || one.kind === 'notice') return
+      if (!countsAsUnread(one)) return
       unread += 1
       if (one.forMe && one.kind === 'text') {
         mentions += 1

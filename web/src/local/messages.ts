@@ -1,6 +1,6 @@
 /** Messages, combined with their changes so that the order of arrival does not matter. All writes use `Work`. */
 import { deletedEverywhere } from './changes'
-import { countUnread, findLast, recount } from './chats'
+import { countsAsUnread, countUnread, findLast, recount } from './chats'
 import { isCleared } from './deletion'
 import { mayChange } from './edits'
 import { changed, mark, readIfSeen, readUpTo } from './effects'
@@ -29,7 +29,7 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   added = readIfSeen(added, chat)
   work.setMessage(added)
   if (added.kind === 'deleted') await deletedEverywhere(work, added)
-  if (!known && !added.mine && added.kind !== 'notice' && added.order > chat.readTo) {
+  if (!known && countsAsUnread(added) && added.order > chat.readTo) {
     chat.unread += 1
     if (!chat.firstUnread || added.order < chat.firstOrder) {
       chat.firstUnread = added.key

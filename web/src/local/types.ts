@@ -243,8 +243,24 @@ export interface Reply {
   claimed?: true
 }
 
+/** A call in a conversation. Its messages (XEP-0353) on any of both sides' devices tell what became of it. */
+export interface CallEntry {
+  id: string
+  video: boolean
+  /**
+   * `open`: it rings, or nobody has said how it ended. `missed`: nobody has answered it; `declined`, `busy`: by the one
+   * who was called; `failed`: it was answered, and did not come about.
+   */
+  outcome: 'open' | 'missed' | 'declined' | 'busy' | 'answered' | 'failed'
+  /** When it was answered, and how long it took, in seconds. */
+  answered?: Moment
+  seconds?: number
+}
+
 export type MessageKind =
   | 'text'
+  /** A call: see `Message.call`. */
+  | 'call'
   /**
    * A notice of the app. `text` is its key in `strings/`: `keys-changed`, `keys-changed-verified`, `disappears SECONDS`
    * (0: never), `pinned`, `unencrypted`, `encrypted-again`; `group`: see `Message.change`. Of somebody in a group, their
@@ -340,6 +356,7 @@ export interface Message {
   poll?: Poll
   /** A file, a contact or a place; the text is its caption. */
   media?: Media
+  call?: CallEntry
   /** The author has closed the poll. */
   closed?: true
   /** The options that people have chosen. */

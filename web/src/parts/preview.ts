@@ -4,6 +4,7 @@ import { beginning } from '../local/length'
 import type { MediaKind } from '../local/media'
 import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
+import { callText } from './call-entries'
 import { noticeText } from './notices'
 import { ABSENCES, absenceOf } from './states'
 import { plainText } from './styling'
@@ -41,5 +42,6 @@ export function preview(message: Message): string {
   // the text has the answers, too, for other apps
   if (message.poll) return oneLine(message.poll.question, true)
   if (message.kind === 'text' && message.media) return `${SIGNS[message.media.kind]} ${mediaWords(message)}`
+  if (message.call) return callText(message, message.call)
   return message.kind === 'notice' ? noticeText(message) : oneLine(message.text, message.unstyled)
 }

@@ -13,7 +13,7 @@ export function reachOf(devices: boolean | undefined, messages: readonly Message
 
 /** Whether a message shows that both sides can read each other. */
 export function wentThrough({ mine, kind, encrypted, progress }: Message): boolean {
-  if (kind === 'notice' || !encrypted) return false
+  if (kind === 'notice' || kind === 'call' || !encrypted) return false
   return !mine || ['sent', 'delivered', 'read'].includes(progress)
 }
 

@@ -12,6 +12,11 @@ export function useClock(now: () => Moment): void {
   clockNow = now
 }
 
+/** The time by that clock. */
+export function currentTime(): Moment {
+  return clockNow()
+}
+
 const made = new Map<string, Intl.DateTimeFormat>()
 
 /** Caches formatters, since creating one takes longer than using it a thousand times. */

@@ -41,6 +41,13 @@ export interface Problem {
   without_pin_in?: number
 }
 
+export interface IceServer {
+  urls: string[]
+  /** Empty: it needs no credentials. */
+  username: string
+  credential: string
+}
+
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem }
 
 export interface NewDevice {
@@ -171,6 +178,11 @@ export class Api {
 
   renameDevice(id: string, name: string): Promise<Answer<Device>> {
     return this.ask('PATCH', `/api/devices/${id}`, { name })
+  }
+
+  /** STUN and TURN servers for a call; `expires_in`: seconds until their credentials end, 0: they have none. */
+  relays(): Promise<Answer<{ ice_servers: IceServer[]; expires_in: number }>> {
+    return this.ask('GET', '/api/relays')
   }
 
   revokeDevice(id: string): Promise<Answer<undefined>> {

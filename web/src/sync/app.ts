@@ -1,4 +1,5 @@
 /** The interface that screens use. `sync/` implements it; screens know neither streams nor stanzas. */
+import type { CallAction, CallEvent, CallState } from '../calls/types'
 import type { Fingerprint } from '../crypto/crypto'
 import type { Progress, Restored } from '../history/backup'
 import type { Phrase } from '../history/phrase'
@@ -14,6 +15,12 @@ import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local
 export { NotAuthentic } from '../media/cipher'
 export { DownloadFailed } from '../media/download'
 export type { Usage } from './slots'
+
+/** A fact: whether calls of people who are not accepted ring. */
+export const STRANGERS_RING = 'calls.strangers'
+/** A fact: whether calls go through a relay only, so that the other side does not learn the user's address. */
+export const RELAY_ONLY = 'calls.relay-only'
+
 export { Lost, NotConnected, Refused } from '../xmpp/errors'
 export type { Asking, GroupCalls, GroupLink, GroupReceipt, NotAdded } from './group-calls'
 
@@ -30,6 +37,8 @@ export interface Live {
   lastSeen: Record<Address, Moment>
   /** The operators have suspended the account: what the server says about that, in English; perhaps empty. */
   suspended?: string | undefined
+  /** The calls that ring or go on in any tab. */
+  calls?: readonly CallState[] | undefined
   /** Whether this tab owns the connection. */
   leads: boolean
 }
@@ -233,6 +242,10 @@ export interface App {
   logOut(): Promise<void>
   /** Whether the page is visible, for client state indication (XEP-0352) and presence. */
   visible(on: boolean): void
+  /** Has the tab that leads the connection do something about a call. What it resolves to depends on the action. */
+  call(action: CallAction): Promise<unknown>
+  /** Calls `listener` for each event of a call of this tab. Returns a function that unsubscribes. */
+  onCall(listener: (event: CallEvent) => void): () => void
   /** Calls `listener` for each new message that deserves a notification. Returns a function that unsubscribes. */
   onNews(listener: (news: { chat: Address; key: string; text: string }) => void): () => void
 }

@@ -1,4 +1,5 @@
 /** The methods of `App` that need the connection. The leading tab executes them for all tabs. */
+import type { CallAction } from '../calls/types'
 import type { Crypto } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import { isAccepted } from '../local/accepted'
@@ -41,6 +42,7 @@ export interface Callees {
   usage(): Promise<Usage>
   /** Merges records into the history. Returns the number of new messages. */
   merge(records: HistoryRecord[]): Promise<number>
+  call(action: CallAction): Promise<unknown>
   logOut(): Promise<void>
 }
 
@@ -78,6 +80,7 @@ export function callsOf(to: Callees): Calls {
       const told = await isAccepted(db, me, chat)
       if (told && wire.online) wire.tell(chatState(chat, on))
     },
+    call: (action: CallAction) => to.call(action),
     older: (chat: Address) => to.older(chat),
     mediaAddress: (url: string) => soon(() => to.mediaAddress(url)),
     usage: () => soon(() => to.usage()),

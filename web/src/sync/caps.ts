@@ -9,6 +9,8 @@ import { SETTINGS_NODES } from './settings'
 const NODE = 'https://kith.invalid/web'
 const FEATURES = [
   ...[NS.caps, NS.disco, NS.ping, NS.receipts, NS.markers, NS.states, NS.correct, NS.retract, NS.reactions],
+  ...[NS.jingle, NS.jingleMessage, NS.rtp, NS.rtpAudio, NS.rtpVideo, NS.iceUdp, NS.dtls, NS.dtlsVerified],
+  ...[NS.rtpFeedback, NS.rtpExtensions, NS.rtpSources, NS.grouping],
   ...[NS.reply, NS.sid, NS.ephemeral, NS.encryption, NS.styling],
   ...[DEVICE_LIST, ...PROFILE_NODES, ...SETTINGS_NODES].map((node) => `${node}+notify`)
 ].sort()

@@ -16,6 +16,7 @@ import { eventOf, type Item } from '../xmpp/pubsub'
 import { read } from '../xmpp/received'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
+import type { CallSignals } from './call-signals'
 import type { Unhandled, Entry } from './unhandled'
 import { info } from './caps'
 import type { DeviceHistory } from './history'
@@ -43,6 +44,7 @@ export interface Handlers {
   typing: Typing
   groups: Groups
   groupMessages: GroupMessages
+  callSignals: CallSignals
   live: LiveState
   now(): Moment
   /** Stores a message once the session's place in the archive is known. Rejects if nothing can be stored. */
@@ -88,6 +90,7 @@ export class Dispatch {
       const { group, chat, from } = incoming
       if (!incoming.mine && !incoming.error && incoming.state && delay === undefined)
         this.to.typing.heard(group ? `${chat}/${from}` : from, incoming.state)
+      void this.to.callSignals.live(message, incoming)
     } catch (error) {
       await this.to.unhandled.put(entry, error)
       return
@@ -140,7 +143,8 @@ export class Dispatch {
     } else if (type === 'set' && (await this.to.roster.push(iq))) {
       answer('result')
       this.to.crypto.retryRequests() // another device of the user may have accepted somebody
-    } else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
+    } else if (await this.to.callSignals.iq(iq)) return
+    else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
     else refuse()

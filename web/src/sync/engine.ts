@@ -2,6 +2,7 @@
  * What the leading tab runs: it owns the connection, builds the parts that use it, and wakes the outbox. Received
  * stanzas are handled in `dispatch.ts`, calls from all tabs in `calls.ts`.
  */
+import type { CallEvent } from '../calls/types'
 import type { Crypto, KeyNetwork } from '../crypto/crypto'
 import { merge, type Merged } from '../history/merge'
 import type { HistoryRecord } from '../history/records'
@@ -14,6 +15,7 @@ import { MediaOrigin, originOf } from '../media/origin'
 import { Connection } from '../xmpp/connection'
 import type { Live } from './app'
 import { Unhandled } from './unhandled'
+import { CallSignals } from './call-signals'
 import { type Calls, callsOf } from './calls'
 import { unavailable } from './caps'
 import { CatchUp } from './catchup'
@@ -64,6 +66,7 @@ export interface EngineDeps {
   /** The server's time; NaN: the server does not tell it; undefined: the server can't be asked. */
   clock(server: Moment | undefined): Promise<void> | void
   news(messages: Message[]): void
+  callEvent(event: CallEvent): void
   /** The server has ended this device's login. */
   revoked(): void
 }
@@ -97,6 +100,7 @@ export class Engine implements Leading {
   private history!: DeviceHistory
   private dispatch!: Dispatch
   private calls!: Calls
+  private callSignals!: CallSignals
   private session!: SessionStart
   private clockless: ReturnType<typeof setTimeout> | undefined
   private stopped = false
@@ -168,6 +172,13 @@ export class Engine implements Leading {
       name: deps.device,
       store: (...given) => this.merge(...given)
     })
+    const callSignals = new CallSignals({
+      ...{ db, me, wire: connection, crypto, live, now },
+      stored: () => keyBuffer.flush(),
+      tell: (event) => deps.callEvent(event),
+      store: (one) => this.incoming.take([one])
+    })
+    this.callSignals = callSignals
     const incoming = new Incoming(
       db,
       me,
@@ -180,7 +191,8 @@ export class Engine implements Leading {
         queued: () => this.woken(),
         asked: (...question) => resends.asked(...question),
         reupload: (...asked) => this.quietly(this.reuploads.asked(...asked)),
-        stranger: (address) => this.quietly(profiles.meet(address))
+        stranger: (address) => this.quietly(profiles.meet(address)),
+        called: (one) => callSignals.stored(one)
       },
       groups
     )
@@ -215,7 +227,7 @@ export class Engine implements Leading {
     })
     this.dispatch = new Dispatch(db, me, connection, {
       ...{ crypto, keyless, unhandled, roster, profiles, settings, history, presences, typing, live, now },
-      ...{ groups, groupMessages },
+      ...{ groups, groupMessages, callSignals },
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({
@@ -225,6 +237,7 @@ export class Engine implements Leading {
       mediaAddress: (url) => this.mediaAddress(url),
       usage: () => usage(connection, me),
       merge: async (records) => (await this.merge(records)).added,
+      call: (action) => callSignals.act(action),
       logOut: () => this.logOut()
     })
     crypto.onEvent((event) => this.quietly(noteKeys(db, me, event, now())))
@@ -245,6 +258,7 @@ export class Engine implements Leading {
     this.history.stop()
     this.keyBuffer.stop()
     this.typing.stop()
+    this.callSignals.stop()
   }
 
   /** Something may be waiting to be sent. */

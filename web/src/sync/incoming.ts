@@ -33,6 +33,8 @@ export interface IncomingEvents {
   reupload(from: Address, id: string, url: string): void
   /** Somebody unknown has written. */
   stranger(address: Address): void
+  /** A message about a call was stored. */
+  called(incoming: ReceivedMessage): void
 }
 
 export class Incoming {
@@ -97,6 +99,7 @@ export class Incoming {
         await this.events.asked(incoming.from, opened.device, incoming.resend, opened.trusted, group)
       }
     }
+    for (const { incoming, known } of ready) if (incoming.call && !known) this.events.called(incoming)
     for (const asked of reuploads) this.events.reupload(...asked)
     for (const address of written) this.crypto.retryRequests(address)
     for (const address of strangers) this.events.stranger(address)

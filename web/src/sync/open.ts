@@ -1,4 +1,5 @@
 /** Opens the app for a logged-in account: builds the parts of `sync/` and returns them as `App`. */
+import type { CallEvent } from '../calls/types'
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
@@ -83,6 +84,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const now = () => clock.now()
   const live = new Store<Live>(NOTHING)
   const listeners = new Set<(news: News) => void>()
+  const callListeners = new Set<(event: CallEvent) => void>()
   const name = `kith ${db.name}`
   let engine: Engine | undefined
 
@@ -124,6 +126,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     channel: 'channel' in deps ? deps.channel : new BroadcastChannel(name),
     live: (value) => live.set({ ...value, leads: false }),
     ended: loggedOut,
+    event: (event) => callListeners.forEach((listener) => listener(event)),
     lead: async () => {
       engine = await Engine.open(
         db,
@@ -138,6 +141,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           now,
           expiryTime: () => clock.expiryTime(),
           clock: (server) => (server === undefined ? clock.useLastOffset() : clock.set(db, server)),
+          callEvent: (event) => tabs.tellEvent(event),
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
             engine?.stop()
@@ -278,6 +282,11 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       loggedOut()
     },
     visible: (on) => tabs.visible(on),
+    call: (action) => call('call', action),
+    onCall: (listener) => {
+      callListeners.add(listener)
+      return () => callListeners.delete(listener)
+    },
     onNews: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)

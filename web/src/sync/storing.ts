@@ -15,6 +15,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { type Extra, extraOf } from '../local/mentions'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
+import { logCall } from './call-log'
 import { adopt, inGroup, moderate } from './group-references'
 import { extraActs, isForMe, notice } from './group-storing'
 import type { Groups } from './groups'
@@ -82,6 +83,11 @@ export class Storing {
     if (incoming.error) {
       await this.receipts.bounced(incoming)
       return undefined
+    }
+    if (incoming.call) {
+      const added = await logCall(this.work, this.me, incoming, this.now, (message) => this.add(message))
+      this.work.setSeen(key, incoming.archive)
+      return added
     }
     if (incoming.envelope?.payload && !incoming.mine) await this.hasKeys(incoming)
     await this.references.marks(incoming)

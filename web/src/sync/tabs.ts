@@ -2,6 +2,7 @@
  * Makes all tabs one device. The tab that holds a Web Lock leads and owns the connection; the others share the database
  * and have the leader do what needs the connection. When the leader closes, another tab takes over.
  */
+import type { CallEvent } from '../calls/types'
 import type { Live } from './app'
 import { NotConnected } from '../xmpp/errors'
 
@@ -11,6 +12,7 @@ type Said =
   | { type: 'woken' }
   | { type: 'visible'; tab: string; on: boolean }
   | { type: 'ended' }
+  | { type: 'call-event'; event: CallEvent }
   | { type: 'call'; id: string; method: string; args: unknown[] }
   | { type: 'answer'; id: string; value?: unknown; error?: string; unconnected?: boolean }
 
@@ -29,6 +31,8 @@ export interface TabsDeps {
   lead(): Promise<Leading>
   live(live: Live): void
   ended(): void
+  /** Something has happened to a call of this tab. */
+  event(event: CallEvent): void
 }
 
 interface Waiting {
@@ -96,6 +100,12 @@ export class Tabs {
     this.say({ type: 'live', live })
   }
 
+  /** Tells the tab of a call what has happened to it; all tabs, if it has none. */
+  tellEvent(event: CallEvent): void {
+    if (event.tab === '' || event.tab === this.tab) this.wiring.event(event)
+    if (event.tab !== this.tab) this.say({ type: 'call-event', event })
+  }
+
   /** The device is logged out, so all tabs end. */
   end(): void {
     this.say({ type: 'ended' })
@@ -129,6 +139,8 @@ export class Tabs {
     else if (said.type === 'ended') {
       this.close()
       this.wiring.ended()
+    } else if (said.type === 'call-event') {
+      if (said.event.tab === '' || said.event.tab === this.tab) this.wiring.event(said.event)
     } else if (said.type === 'live') {
       if (!this.leading) this.wiring.live(said.live)
     } else if (said.type === 'answer') {

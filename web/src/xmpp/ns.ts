@@ -69,5 +69,21 @@ export const NS = {
   avatarData: 'urn:xmpp:avatar:data',
   avatarMetadata: 'urn:xmpp:avatar:metadata',
   stanzas: 'urn:ietf:params:xml:ns:xmpp-stanzas',
-  ping: 'urn:xmpp:ping'
+  ping: 'urn:xmpp:ping',
+  jingleMessage: 'urn:xmpp:jingle-message:0',
+  jingle: 'urn:xmpp:jingle:1',
+  jingleErrors: 'urn:xmpp:jingle:errors:1',
+  rtp: 'urn:xmpp:jingle:apps:rtp:1',
+  rtpAudio: 'urn:xmpp:jingle:apps:rtp:audio',
+  rtpVideo: 'urn:xmpp:jingle:apps:rtp:video',
+  rtpInfo: 'urn:xmpp:jingle:apps:rtp:info:1',
+  rtpFeedback: 'urn:xmpp:jingle:apps:rtp:rtcp-fb:0',
+  rtpExtensions: 'urn:xmpp:jingle:apps:rtp:rtp-hdrext:0',
+  rtpSources: 'urn:xmpp:jingle:apps:rtp:ssma:0',
+  grouping: 'urn:xmpp:jingle:apps:grouping:0',
+  dtls: 'urn:xmpp:jingle:apps:dtls:0',
+  // sic: the name that Conversations and Dino use
+  dtlsVerified: 'http://gultsch.de/xmpp/drafts/omemo/dlts-srtp-verification',
+  iceUdp: 'urn:xmpp:jingle:transports:ice-udp:1',
+  iceOption: 'http://gultsch.de/xmpp/drafts/jingle/transports/ice-udp/option'
 } as const

@@ -79,6 +79,8 @@ export interface ReceivedMessage {
   again: Address
   /** In seconds; -1: not given. */
   timer: number
+  /** What it says about a call (XEP-0353), and the full address of the device that says it. */
+  call: { element: Xml; by: string } | undefined
 }
 
 /** Parses a message. Undefined: messages of this type are not shown (headline, groupchat of rooms elsewhere). */
@@ -153,8 +155,14 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     resend: group ? '' : attribute(child(message, NS.kithResend, 'resend'), 'id'),
     resent: group ? '' : attribute(child(message, NS.kithResend, 'resent'), 'id'),
     again: group ? '' : bare(attribute(again, 'group')),
-    timer
+    timer,
+    call: group ? undefined : callIn(message, sender)
   }
+}
+
+function callIn(message: Xml, by: string): ReceivedMessage['call'] {
+  const element = elements(message).find((one) => one.namespace === NS.jingleMessage)
+  return element && { element, by }
 }
 
 /** A message that an admin has deleted for everybody (XEP-0425), as the group tells. */

@@ -29,7 +29,8 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
       queued: () => undefined,
       asked: async () => undefined,
       reupload: () => undefined,
-      stranger: () => undefined
+      stranger: () => undefined,
+      called: () => undefined
     },
     NO_GROUPS
   )

@@ -32,7 +32,8 @@ export class Reader {
       queued: () => undefined,
       asked: async () => undefined,
       reupload: () => undefined,
-      stranger: () => undefined
+      stranger: () => undefined,
+      called: () => undefined
     },
     NO_GROUPS
   )

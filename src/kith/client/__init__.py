@@ -10,6 +10,7 @@ works with other XMPP servers as well. docs/sdk.md is the guide.
                 await message.reply(f"You said: {message.body}")
 """
 
+from kith.client.calls.values import CallEnded, CallSettings, CallState
 from kith.client.client import Client
 from kith.client.errors import (
     AccountInUse,
@@ -47,6 +48,8 @@ from kith.client.errors import (
     UnknownKey,
 )
 from kith.client.events import (
+    CallChanged,
+    CallRinging,
     ChangeRefused,
     ConnectionChanged,
     ContactChanged,
@@ -92,6 +95,11 @@ __all__ = [
     "AlreadyOpen",
     "Availability",
     "BadCharacters",
+    "CallChanged",
+    "CallEnded",
+    "CallRinging",
+    "CallSettings",
+    "CallState",
     "CertificateChanged",
     "CertificateInvalid",
     "Change",

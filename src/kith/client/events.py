@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
 from kith.client.message import Link, Message
+
+if TYPE_CHECKING:
+    from kith.client.calls.call import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,20 @@ class ConnectionChanged(Event):
     link: Link
     retry_in: float = 0.0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging(Event):
+    """Somebody calls. Answer with `Call.accept` or `Call.reject`; it rings for a minute at most."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged(Event):
+    """A call has come further, or has ended: see ``call.state``."""
+
+    call: Call
 
 
 class Listener:

@@ -37,6 +37,7 @@ from kith.client.undo import Undo
 from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:  # the libraries behind these take long to import
+    from kith.client.calls.calls import Calls
     from kith.client.encryption import Encryption
     from kith.client.groups.incoming import GroupIncoming
     from kith.client.healing import Healing
@@ -55,7 +56,17 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_groups", "_has_archive", "_history"),
+        *(
+            "_accepted",
+            "_broken",
+            "_calls",
+            "_catch_up",
+            "_db",
+            "_encryption",
+            "_groups",
+            "_has_archive",
+            "_history",
+        ),
         *(
             "_key_work",
             "_left_out",
@@ -87,6 +98,7 @@ class Incoming:
         groups: GroupIncoming,
         undo: Undo,
         on_upload: Callable[[Upload, str, Decrypted], None],
+        calls: Calls,
     ) -> None:
         """``wake_outbox`` is called when a receipt has to be sent.
 
@@ -106,6 +118,7 @@ class Incoming:
         self._markers = Markers(history, undo, self._publish_later)
         self._groups = groups
         groups.connect(self._reader, self._publish_later)
+        self._calls = calls
         self._live = 0
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -274,10 +287,13 @@ class Incoming:
             await self._groups.take(message, archive, time, live)
         elif kind == "error":
             self._markers.handle_error(message, peer)
+            self._calls.failed(message, peer)
         elif kind in ("chat", "normal") and peer and peer != self._own:
             await self._chat(message, peer, incoming, archive, time, live)
         elif kind == "chat":
             await self._reader.read_keys(message, sender)
+        if kind in ("chat", "normal"):
+            self._calls.take(message, peer, incoming, min(time or datetime.now(UTC), datetime.now(UTC)))
         if not live and time is not None:
             self._db.set("read-until", str(min(time, datetime.now(UTC)).timestamp()))
         self._note_place(archive, live)

@@ -32,6 +32,7 @@ from kith.client.trust import KnownKeys
 from kith.terminal import NICKNAME, one_line
 
 if TYPE_CHECKING:  # `_build` imports what is built on slixmpp, which takes long
+    from kith.client.calls.calls import Calls
     from kith.client.media.http import MediaHTTP
     from kith.client.stream import Stream
 
@@ -154,6 +155,8 @@ class Lifecycle:
             return
         self._closed = True
         try:
+            with suppress(Exception):
+                await self._calls.close()
             await self._connection.close()
         finally:
             tasks, self._tasks = self._tasks, []
@@ -174,6 +177,11 @@ class Lifecycle:
     def is_open(self) -> bool:
         """Whether the client is between `open` and `close`."""
         return bool(self._tasks) and not self._closed
+
+    @property
+    def calls(self) -> Calls:
+        """Calls: to place them, and how they are connected. Needs the extra ``calls``."""
+        return self._calls
 
     @property
     def link(self) -> Link:
@@ -203,6 +211,8 @@ class Lifecycle:
             self._db.set("resource", f"kith.{uuid.uuid4().hex[:8]}")
             self._db.commit()
         # Imported here, and not with `kith.client`, since the libraries behind these take long to import.
+        from kith.client.calls.calls import Calls
+        from kith.client.calls.fingerprints import Fingerprints
         from kith.client.catchup import CatchUp
         from kith.client.connection import Connection
         from kith.client.contacts import Contacts
@@ -255,7 +265,15 @@ class Lifecycle:
             groups.incoming(self._outbox),
             self._undo,
             media.missing.take,
+            calls := Calls(
+                stream,
+                Fingerprints(self._encryption, self._key_work, self._db),
+                self.accepted,
+                self._publish,
+            ),
         )
+        calls.caught_up = self._incoming.caught_up
+        self._calls = calls
         self._connection = Connection(
             stream, self._server, self._direct_tls, self._set_up_session, self._on_link_changed
         )

@@ -61,6 +61,9 @@ class CallSignalling(Feature):
         self._agreed = Distinct(_HOUR)  # with whom an account has begun or answered a call
 
     async def acquainted(self, account: JID, other: str) -> bool:
+        return self.acquainted_now(account, other)
+
+    def acquainted_now(self, account: JID, other: str) -> bool:
         """Whoever has called somebody, or answered, lets them negotiate the session, contact or not."""
         agreed = self._agreed.get(account.bare)
         return agreed is not None and other in agreed.names and self._now() - agreed.since < _HOUR

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from xml.etree.ElementTree import Element
 
 from aiortc import (
@@ -20,6 +22,12 @@ from kith.client.calls import jingle
 from kith.client.calls.jingle import Side, Unacceptable
 from kith.client.calls.voice import Voice
 
+#: A connection over which nothing has come for so many seconds is lost. While it lives, reports come all the
+#: time, also when nobody speaks.
+SILENCE_SECONDS = 20.0
+#: How long closing may take: a relay that is gone does not answer.
+_CLOSE_SECONDS = 3.0
+
 
 class CallMedia:
     """Both sides' tracks. ``on_state`` gets aiortc's connection states: connected, failed, closed."""
@@ -34,7 +42,7 @@ class CallMedia:
             kind: asyncio.get_running_loop().create_future() for kind in ("audio", "video")
         }
         self._unread: dict[str, MediaBlackhole] = {}
-        self._dropping: asyncio.Future[None] | None = None
+        self._working: list[asyncio.Future[None]] = []
         self._early: list[Element] = []
         self._described = False
         self._connection.add_listener("track", self._on_track)
@@ -45,9 +53,20 @@ class CallMedia:
             future.set_result(track)
 
     def _on_change(self) -> None:
-        if self._connection.connectionState == "connected":
-            self._dropping = asyncio.ensure_future(self._drop_unread())
+        if self._connection.connectionState == "connected" and not self._working:
+            self._working = [asyncio.ensure_future(one) for one in (self._drop_unread(), self._watch())]
         self._on_state(self._connection.connectionState)
+
+    async def _watch(self) -> None:
+        """Notices that the connection is lost, which the library does only after a minute."""
+        came, since = 0, time.monotonic()
+        while time.monotonic() - since < SILENCE_SECONDS:
+            await asyncio.sleep(SILENCE_SECONDS / 8)
+            stats = (await self._connection.getStats()).values()
+            now = sum(one.bytesReceived for one in stats if one.type == "transport")
+            if now != came:
+                came, since = now, time.monotonic()
+        self._on_state("failed")
 
     async def _drop_unread(self) -> None:
         """Reads what nobody wants to have, or it would fill the memory."""
@@ -119,8 +138,12 @@ class CallMedia:
 
     async def close(self) -> None:
         """Ends the connection; further calls do nothing."""
+        for work in self._working:
+            work.cancel()
         for hole in self._unread.values():
             await hole.stop()
         for future in self._tracks.values():
             future.cancel()
-        await self._connection.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._connection.close()

@@ -137,6 +137,10 @@ class Feature:
         """
         return False
 
+    def acquainted_now(self, account: JID, other: str) -> bool:
+        """As `acquainted`, if that is known without reading from the store."""
+        return False
+
     def message_wanted(self, account: Account, peer: str) -> bool:
         """Whether messages with the bare address ``peer`` go into the account's archive."""
         return True

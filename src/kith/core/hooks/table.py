@@ -119,6 +119,7 @@ class Hooks:
         self.stanza_out = Each(Feature.stanza_out)
         self.stanza_in = AllOf(Feature.stanza_in)
         self.acquainted = AnyInTurn(Feature.acquainted)
+        self.acquainted_now = AnyOf(Feature.acquainted_now)
         self.message_wanted = AllOf(Feature.message_wanted)
         self.message_sent_committed = Each(Feature.message_sent_committed)
         self.message_received_committed = Each(Feature.message_received_committed)

@@ -73,7 +73,9 @@ class Inquiries:
     def knows_now(self, asker: str, account: Account | None) -> bool:
         """As `knows`, without reading from the store; False if that would be necessary."""
         return account is not None and (
-            asker == account.jid or (account.roster is not None and account.roster.subscription_from(asker))
+            asker == account.jid
+            or (account.roster is not None and account.roster.subscription_from(asker))
+            or self._hooks.acquainted_now(account.address, asker)
         )
 
     async def admit(self, sender: Sender, to: JID) -> bool:

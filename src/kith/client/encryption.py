@@ -250,10 +250,10 @@ class Encryption:
         message = omemo.Message(backend.namespace, self._own, this.device_id, content, frozenset(keys))
         return omemo_xml.serialize(message), bytes(cast("Any", material).key)
 
-    async def encrypt_key(self, peer: str) -> tuple[Element, bytes]:
+    async def encrypt_key(self, peer: str, with_own: bool = False) -> tuple[Element, bytes]:
         """Encrypts a key without a text for all trusted devices of a peer. Returns the element, and the key.
 
-        Raises NotEncrypted if there are none.
+        ``with_own``: also for our own others. Raises NotEncrypted if the peer has none.
         """
         await self.refresh(peer)
         await self.decide_trust(peer)
@@ -264,6 +264,13 @@ class Encryption:
         ]
         if not devices:
             raise await self._no_device_error(peer)
+        if with_own and peer != self._own:
+            await self.decide_trust(self._own)
+            devices += [
+                device
+                for device in await self.sessions.get_device_information(self._own)
+                if trust.level(device).sound and any(on for _, on in device.active)
+            ]
         return await self.encrypt_to(devices, None)
 
     async def begin_session(self, information: Any, material: Any) -> tuple[Any, Any]:

@@ -115,6 +115,8 @@ class Extra:
             found["given"] = self.given
         if self.media is not None:
             found["media"] = [describe(self.media)]
+            if self.media.heard:
+                found["opened"] = True
         return json.dumps(found) if found else None
 
     @classmethod
@@ -126,7 +128,7 @@ class Extra:
             cls.unsealed(found),
             change=None if change is None else _change(change),
             given=found.get("given", ""),
-            media=parse_stored(media),
+            media=_stored_media(media, found.get("opened") is True),
         )
 
     @classmethod
@@ -146,6 +148,11 @@ class Extra:
             heard=_id(found.get("heard")),
             upload=_upload(found),
         )
+
+
+def _stored_media(value: object, heard: bool) -> Media | None:
+    media = parse_stored(value)
+    return media if media is None else replace(media, heard=heard)
 
 
 def _upload(found: Mapping[str, Any]) -> Upload | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from kith.client.groups.messages import GroupMessages
+from kith.client.media.values import MediaKind
 from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
 #: The rows of a peer's messages (or ours to them) that an id means. In two parts, or SQLite would read the
@@ -116,6 +118,31 @@ class History(GroupMessages):
     def with_origin(self, id: str) -> list[Message]:
         """The messages of all chats with an origin id or id. Nothing says that they are of one author."""
         return self._rows(f"WHERE row IN ({_NAMED_ANYWHERE}) AND kind = 'text' ORDER BY row LIMIT 20", id=id)
+
+    def set_heard(self, message: Message) -> Message | None:
+        """Notes that a voice message was listened to. None if it is none, or that is known."""
+        media = message.media
+        if media is None or media.kind is not MediaKind.VOICE or media.heard:
+            return None
+        extra = replace(self.extra(message), media=replace(media, heard=True))
+        self._db.sql.execute("UPDATE messages SET extra = ? WHERE row = ?", (extra.stored(), message.row))
+        return self.get(message.row)
+
+    def album(self, message: Message) -> list[Message]:
+        """The messages of an album, in order; the message alone if it is of none."""
+        media = message.media
+        if media is None or not media.album:
+            return [message]
+        named = json.dumps({"album": media.album})[1:-1]
+        found = self._rows(
+            "WHERE peer = ? AND incoming = ? AND kind = 'text' AND instr(extra, ?) ORDER BY row",
+            *(message.peer, message.incoming, named),
+        )
+        return [
+            one
+            for one in found
+            if one.media is not None and one.media.album == media.album and one.author == message.author
+        ]
 
     def unreadable(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id, if it could not be decrypted."""

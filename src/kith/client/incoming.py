@@ -20,6 +20,7 @@ from kith.client.database import Database
 from kith.client.decrypted import Decrypted
 from kith.client.events import (
     Event,
+    MessageChanged,
     MessageHealed,
     MessageReceived,
     MessageUnreadable,
@@ -115,6 +116,7 @@ class Incoming:
         self._accepted = accepted
         self._reader = Reader(stream, history, encryption, key_work, healing)
         self._reader.on_upload = on_upload
+        self._reader.on_heard = self._note_heard
         self._markers = Markers(history, undo, self._publish_later)
         self._groups = groups
         groups.connect(self._reader, self._publish_later)
@@ -387,6 +389,14 @@ class Incoming:
         if added.error and added.incoming:
             asked = self._history.is_requested_again(added.peer, added.origin or added.id)
             self._to_publish.append(MessageUnreadable(added, asked))
+
+    def _note_heard(self, id: str, chat: str, incoming: bool) -> None:
+        """A peer has listened to a voice message of ours, or another device of ours to one of any author."""
+        for message in self._history.with_origin(id):
+            if message.peer == chat and not (incoming and message.incoming):
+                changed = self._history.set_heard(message)
+                if changed is not None:
+                    self._publish_later(MessageChanged(changed))
 
     def _publish_later(self, event: Event) -> None:
         self._to_publish.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -77,6 +78,8 @@ class Kind(Enum):
     """Closes a poll in a group."""
     PIN = "pin"
     """Pins a message in a group, or takes that back."""
+    HEARD = "heard"
+    """Says that a voice message was listened to. Only Kith's apps know it."""
     CAPTION = "caption"
     """Repeats the caption of a file as a text, for other apps."""
     NOTICE = "notice"
@@ -96,7 +99,11 @@ class Replies(Protocol):
     async def delete(self, message: Message) -> Message: ...
     async def react(self, message: Message, *emojis: str) -> Message: ...
     async def forward(self, message: Message, peer: str) -> Message: ...
-    async def save_media(self, media: Media, path: Path | str, progress: Progress | None = None) -> Path: ...
+    async def heard(self, message: Message) -> Message: ...
+    async def save_media(
+        self, media: Media, path: Path | str, progress: Progress | None = None, rendition: str = ""
+    ) -> Path: ...
+    def stream_media(self, media: Media, rendition: str = "") -> AsyncIterator[bytes]: ...
     async def send_file(
         self,
         peer: str,
@@ -119,6 +126,17 @@ class Replies(Protocol):
         reply_to: Message | None = None,
         progress: Progress | None = None,
     ) -> Message: ...
+    async def send_album(
+        self,
+        peer: str,
+        paths: Sequence[Path | str],
+        *,
+        captions: Sequence[str] = (),
+        high_quality: bool = False,
+        encrypted: bool | None = None,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> list[Message]: ...
     async def send_location(self, peer: str, place: Place) -> Message: ...
     async def send_contact(self, peer: str, card: str) -> Message: ...
 
@@ -220,6 +238,10 @@ class Message:
         """Sends this message to somebody else. A file is not uploaded again. See `Client.forward`."""
         return await self._owner.forward(self, peer)
 
+    async def heard(self) -> Message:
+        """Tells the sender of this voice message that it was listened to. See `Client.heard`."""
+        return await self._owner.heard(self)
+
     def mentions_me(self) -> bool:
         """Whether the text mentions us, or everybody."""
         return self.incoming and any(one.jid in ("", self._owner.jid) for one in self.mentions)
@@ -319,6 +341,25 @@ class Chat:
             as_document=as_document,
             high_quality=high_quality,
             once=once,
+            reply_to=reply_to,
+            progress=progress,
+        )
+
+    async def send_album(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        captions: Sequence[str] = (),
+        high_quality: bool = False,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> list[Message]:
+        """Sends pictures and videos as one. See `Client.send_album`."""
+        return await self._owner.send_album(
+            self.peer,
+            paths,
+            captions=captions,
+            high_quality=high_quality,
             reply_to=reply_to,
             progress=progress,
         )

@@ -29,7 +29,9 @@ class MessageContent:
 
     def plaintext(self, message: Message) -> str | None:
         """The text of a message as it is sent; None if the message has none, so that nothing is encrypted."""
-        if message.kind is Kind.DELETION or (message.kind is Kind.REACTION and not message.body):
+        if message.kind in (Kind.DELETION, Kind.HEARD) or (
+            message.kind is Kind.REACTION and not message.body
+        ):
             return None
         if message.media is not None:
             return wire_text(message.media)  # and nothing else: some apps show a file only then
@@ -42,6 +44,8 @@ class MessageContent:
     def _body(self, message: Message, encrypted: Element | None) -> list[Element]:
         text = self.plaintext(message)
         body = Element(f"{{{stanzas.CLIENT}}}body")
+        if message.kind is Kind.HEARD:
+            return [] if encrypted is None else [encrypted]  # other apps ignore keys without a text
         if encrypted is not None:
             body.text = stanzas.FALLBACK
             hint = leaf(stanzas.EME, "encryption", namespace=stanzas.OMEMO, name="OMEMO")

@@ -291,7 +291,11 @@ class Outbox:
         else:
             text = self._content_of.plaintext(message)
             element, key = None, b""
-            if message.encrypted and text:
+            if message.kind is Kind.HEARD:
+                element, key = await self._attempt(
+                    self._key_work.run(self._encryption.encrypt_key(message.peer, with_own=True))
+                )
+            elif message.encrypted and text:
                 element, key = await self._encrypted(message.peer, text)
             content = self._content_of.elements(message, element, key)
         self._in_flight.stored.keep(message.id, content)

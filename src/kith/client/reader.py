@@ -35,7 +35,7 @@ class Reader:
 
     __slots__ = (
         *("_encryption", "_healing", "_history", "_key_work", "_own", "_stream"),
-        *("on_upload", "references"),
+        *("on_heard", "on_upload", "references"),
     )
 
     def __init__(
@@ -56,6 +56,8 @@ class Reader:
         """What messages say about others."""
         self.on_upload: Callable[[Upload, str, Decrypted], None] = lambda upload, sender, decrypted: None
         """Called when somebody asks for a file again, or has uploaded one again."""
+        self.on_heard: Callable[[str, str, bool], None] = lambda id, chat, incoming: None
+        """Called when a voice message was listened to: its id, the chat, and whether a peer says so."""
 
     async def read(
         self, message: Element, peer: str, incoming: bool, time: datetime, author: str | None = None
@@ -130,6 +132,8 @@ class Reader:
         extra = unseal(message, decrypted.key)
         if decrypted.body is None and extra.upload is not None:
             self.on_upload(extra.upload, sender, decrypted)
+        if decrypted.body is None and extra.heard is not None and decrypted.trust.sound:
+            self.on_heard(extra.heard, peer, incoming)
         if decrypted.body is None and author is None:
             return None
         draft = replace(secret, body=decrypted.body or "", trust=decrypted.trust, device=decrypted.device)

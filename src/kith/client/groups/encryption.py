@@ -28,12 +28,12 @@ class GroupEncryption:
         self._keys = GroupKeys(sync, encryption)
         self._own = own
 
-    async def encrypt(self, group: str, members: Collection[str], body: str) -> tuple[Element, bytes]:
+    async def encrypt(self, group: str, members: Collection[str], body: str | None) -> tuple[Element, bytes]:
         """Encrypts for all trusted devices of members, and our own others. Returns the message's key, too.
 
-        Members without any device, and those whose devices we all distrust, are left out, unless nobody is
-        left. Raises PeerHasNoDevices; NoTrustedDevices, if a member has new keys that wait for a decision and
-        no others; and IqTimeout.
+        Without a body, only a key is sent. Members without any device, and those whose devices we all
+        distrust, are left out, unless nobody is left. Raises PeerHasNoDevices; NoTrustedDevices, if a member
+        has new keys that wait for a decision and no others; and IqTimeout.
         """
         others = [member for member in members if member != self._own]
         await self._keys.refresh(group, others)

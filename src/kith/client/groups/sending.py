@@ -18,7 +18,7 @@ from kith.client.groups import wire
 from kith.client.groups.content import GroupContent
 from kith.client.groups.records import GroupRecords
 from kith.client.key_work import Interrupted, KeyWork
-from kith.client.message import Message
+from kith.client.message import Kind, Message
 
 if TYPE_CHECKING:
     from kith.client.groups.encryption import GroupEncryption
@@ -57,7 +57,7 @@ class GroupSending:
         if group is None or not group.belongs:
             raise NotSendable("You are not in this group any more.")
         text = self._content.plaintext(message)
-        if not message.encrypted or not text:
+        if not message.encrypted or not (text or message.kind is Kind.HEARD):
             return self._content.elements(message, None)
         members = [member.jid for member in group.members if member.belongs]
         try:

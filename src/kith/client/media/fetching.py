@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -37,8 +38,12 @@ class Fetching:
         self._service = service
         self._http = http
 
-    async def save(self, media: Media, path: Path, progress: Progress | None = None) -> tuple[Path, PartFile]:
+    async def save(
+        self, media: Media, path: Path, progress: Progress | None = None, rendition: str = ""
+    ) -> tuple[Path, PartFile]:
         """Saves a file at a path, or in a folder. Returns where, and what was written.
+
+        ``rendition``: the name of one, in place of the file.
 
         Raises MediaDamaged, MediaGone, MediaUnreachable, OSError, NotSendable.
         """
@@ -46,13 +51,13 @@ class Fetching:
             raise NotSendable("There is no file to save.")
         into_folder = path.is_dir()
         folder = path if into_folder else path.parent
-        local = await self._here(media)
+        local = None if rendition else await self._here(media)
         part = PartFile(folder)
         try:
             if local is not None:
                 await asyncio.to_thread(_copy, local, part)
             else:
-                await self._fetch(media, part, progress)
+                await self._fetch(media, part, progress, rendition)
             final = await asyncio.to_thread(_commit, part, media, path, into_folder)
         except BaseException:
             part.discard()
@@ -65,14 +70,41 @@ class Fetching:
         same = found is not None and await asyncio.to_thread(has_digest, *found)
         return found[0] if found is not None and same else None
 
-    async def _fetch(self, media: Media, part: PartFile, progress: Progress | None) -> None:
-        url = media.address
-        if url is None:
-            if media.streams:
-                from kith.client.media.renditions import fetch_video
+    async def stream(self, media: Media, rendition: str = "") -> AsyncIterator[bytes]:
+        """Yields the file's authenticated bytes in order. Raises as `save`."""
+        if not media.kind.is_file:
+            raise NotSendable("There is no file to save.")
+        if rendition or (media.address is None and media.streams):
+            from kith.client.media.renditions import stream_rendition
 
-                await fetch_video(self, media, part, progress)
-                return
+            async for piece in stream_rendition(self, media, rendition):
+                yield piece
+        elif (local := await self._here(media)) is not None:
+            async for piece in _read(local):
+                yield piece
+        elif media.segments is not None and not media.url:
+            reader, most = _reader(media)
+            async for data in self.download(media.segments[0], most):
+                if piece := reader.update(data):
+                    yield piece
+            yield reader.finish()
+        else:
+            with tempfile.TemporaryDirectory(dir=self._records.make_folder()) as folder:
+                part = PartFile(Path(folder))
+                await self._fetch(media, part, None, "")
+                final = Path(folder) / "file"
+                await asyncio.to_thread(part.commit, final)
+                async for piece in _read(final):
+                    yield piece
+
+    async def _fetch(self, media: Media, part: PartFile, progress: Progress | None, rendition: str) -> None:
+        url = media.address
+        if rendition or (url is None and media.streams):
+            from kith.client.media.renditions import fetch_video
+
+            await fetch_video(self, media, part, progress, rendition)
+            return
+        if url is None:
             raise MediaDamaged("The message does not say where its file is.")
         reader, most = _reader(media)
         buffer = bytearray()
@@ -85,12 +117,17 @@ class Fetching:
         await asyncio.to_thread(part.write, bytes(buffer))
         _check(media, part)
 
-    async def download(self, url: str, most: int, progress: Progress | None = None) -> AsyncIterator[bytes]:
-        """The bytes at an address, through our own server if it is of another one and ours does that."""
+    async def download(
+        self, url: str, most: int, progress: Progress | None = None, start: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The bytes at an address from ``start`` on.
+
+        They come through our own server if they are of another one, and ours does that.
+        """
         if not self._http.is_own(url) and (found := await self._service.proxied(url)):
             self._http.note_origin(found)
             url = found
-        async for data in self._http.fetch(url, most, progress):
+        async for data in self._http.fetch(url, most, progress, start):
             yield data
 
 
@@ -113,6 +150,12 @@ def _check(media: Media, part: PartFile) -> None:
         raise MediaDamaged("The file is shorter than its description says.")
     if media.digest and part.digest != media.digest:
         raise MediaDamaged("The file is another one than its description says.")
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _WRITTEN_AT_ONCE):
+            yield piece
 
 
 def _copy(source: Path, part: PartFile) -> None:

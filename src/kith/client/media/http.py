@@ -113,13 +113,16 @@ class MediaHTTP:
             return libraries().Fingerprint(bytes.fromhex(str(known)))
         return True
 
-    async def fetch(self, url: str, most: int, progress: Progress | None = None) -> AsyncIterator[bytes]:
-        """The bytes of a file, at most so many. A connection that is lost is taken up again.
+    async def fetch(
+        self, url: str, most: int, progress: Progress | None = None, start: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The bytes of a file from ``start`` on, which ends at ``most`` at the latest. A connection that is
+        lost is taken up again.
 
         Raises MediaGone, MediaDamaged (there are more), and MediaUnreachable.
         """
         aiohttp = libraries()
-        got, failures, validator, total = 0, 0, "", 0
+        got, failures, validator, total = start, 0, "", 0
         while True:
             before = got
             try:

@@ -9,35 +9,76 @@ import asyncio
 import heapq
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kith.client.errors import LibraryMissing, MediaDamaged
+from kith.client.errors import LibraryMissing, MediaDamaged, NotSendable
 from kith.client.media.placing import PartFile
 from kith.client.media.segments import TAG, SegmentCipher
-from kith.client.media.values import Media, Progress, Rendition
+from kith.client.media.values import SOUND, Media, Progress, Rendition
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
     from kith.client.media.fetching import Fetching
 
-SOUND = "audio"
 _MOST_INDEX, _MOST_SEGMENTS, _MOST_SEGMENT = 4 * 1024 * 1024, 20_000, 64 * 1024 * 1024
 _MOST_BYTES = 4 * 1024 * 1024 * 1024
 _PORTION = 1024 * 1024
 
 
-async def fetch_video(fetching: Fetching, media: Media, part: PartFile, progress: Progress | None) -> None:
-    """Writes the best rendition of a video, with its sound. Raises MediaDamaged, LibraryMissing."""
-    pictures = [one for one in media.streams if one.name != SOUND]
-    if not pictures:
+def chosen_rendition(media: Media, name: str) -> Rendition:
+    """The rendition with a name, or the best one. Raises NotSendable, MediaDamaged if there is none."""
+    if name:
+        found = next((one for one in media.streams if one.name == name), None)
+        if found is None:
+            names = ", ".join(one.name for one in media.streams) or "none"
+            raise NotSendable(f"There is no rendition {name!r} of this file, but: {names}.")
+        return found
+    if not media.renditions:
         raise MediaDamaged("The video has no picture.")
-    best = max(pictures, key=lambda one: (one.height, one.bitrate))
-    chosen = [best, *(one for one in media.streams if one.name == SOUND)]
+    return media.renditions[0]
+
+
+async def stream_rendition(fetching: Fetching, media: Media, name: str) -> AsyncIterator[bytes]:
+    """Yields the segments of a rendition, by default of the best. Raises NotSendable, MediaDamaged."""
+    stream = chosen_rendition(media, name)
+    end = _checked_end(stream)
+    cipher = SegmentCipher(media.key, stream.name)
+    index = b"".join([data async for data in fetching.download(stream.url, end, start=stream.offset)])
+    lengths = segment_lengths(cipher.open_index(index), stream.offset)
+    waiting, number = bytearray(), 0
+    async for data in fetching.download(stream.url, end):
+        waiting += data
+        while number < len(lengths) and len(waiting) >= lengths[number]:
+            sealed = bytes(waiting[: lengths[number]])
+            del waiting[: lengths[number]]
+            number += 1
+            yield cipher.open(number - 1, sealed, number == len(lengths))
+    if number < len(lengths):
+        raise MediaDamaged("The video was cut off.")
+
+
+def _checked_end(stream: Rendition) -> int:
+    """Where the blob of a rendition ends. Raises MediaDamaged."""
+    end = stream.offset + stream.length
+    if not TAG <= stream.length <= _MOST_INDEX or end > _MOST_BYTES:
+        raise MediaDamaged("The video's description is wrong.")
+    return end
+
+
+async def fetch_video(
+    fetching: Fetching, media: Media, part: PartFile, progress: Progress | None, name: str = ""
+) -> None:
+    """Writes a rendition of a video, by default the best, with its sound.
+
+    Raises MediaDamaged, LibraryMissing, NotSendable (there is none of that name).
+    """
+    best = chosen_rendition(media, name)
+    chosen = [best] if best.name == SOUND else [best, *(one for one in media.streams if one.name == SOUND)]
     with tempfile.TemporaryDirectory(dir=part.part.parent, prefix=".") as folder:
         found = [
             await _fetch_stream(fetching, media.key, one, Path(folder) / str(number), progress)
@@ -52,9 +93,7 @@ async def fetch_video(fetching: Fetching, media: Media, part: PartFile, progress
 async def _fetch_stream(
     fetching: Fetching, key: bytes, stream: Rendition, path: Path, progress: Progress | None
 ) -> Path:
-    end = stream.offset + stream.length
-    if not TAG <= stream.length <= _MOST_INDEX or end > _MOST_BYTES:
-        raise MediaDamaged("The video's description is wrong.")
+    end = _checked_end(stream)
     sealed = path.with_suffix(".sealed")
     with sealed.open("xb") as file:
         async for data in fetching.download(stream.url, end, progress):

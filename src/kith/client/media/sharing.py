@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kith.client import sendable
-from kith.client.errors import MediaGone, NotSendable
-from kith.client.events import MessageDeleted, MessageReceived
+from kith.client.errors import MediaGone, NotChangeable, NotSendable
+from kith.client.events import MessageChanged, MessageDeleted, MessageReceived
 from kith.client.extra import Extra
 from kith.client.media import cards
 from kith.client.media.limits import IV_BYTES, KEY_BYTES, MOST_WHOLE
@@ -23,6 +24,19 @@ from kith.client.writing import Writing
 
 if TYPE_CHECKING:
     from kith.client.media.prepared import Prepared
+
+
+#: As many as the web app sends at once.
+_MOST_IN_ALBUM: Final = 30
+
+
+class _Sealed(NamedTuple):
+    """A file that is encrypted in our folder, and its description. ``digest``: SHA-256 of the plaintext."""
+
+    file: Path
+    media: Media
+    size: int
+    digest: bytes
 
 
 class Sharing(Writing):
@@ -101,7 +115,7 @@ class Sharing(Writing):
             return await self.send(peer, current.body)
         if media.once:
             raise NotSendable("This is to be viewed once, and can't be forwarded.")
-        media = replace(media, album="", caption=current.body)
+        media = replace(media, album="", caption=current.body, heard=False)
         if not media.kind.is_file:
             return await self._send_media(peer, media, None)
         peer, encrypted = await self._checked(peer, media.caption, None, None)
@@ -116,11 +130,113 @@ class Sharing(Writing):
         plain = replace(media, url=None, segments=None, streams=(), key=b"", iv=b"")
         return await self._send_prepared(peer, path, True, plain, encrypted, None, None)
 
-    async def save_media(self, media: Media, path: Path | str, progress: Progress | None = None) -> Path:
-        """Saves the file of a message. See `Media.save`."""
-        return await self._save(self._history.get(media.row), Path(path), progress)
+    async def send_album(
+        self,
+        peer: str,
+        paths: Sequence[Path | str],
+        *,
+        captions: Sequence[str] = (),
+        high_quality: bool = False,
+        encrypted: bool | None = None,
+        reply_to: Message | None = None,
+        progress: Progress | None = None,
+    ) -> list[Message]:
+        """Sends two to 30 pictures and videos, which apps show as one message. Returns the message of each.
 
-    async def _save(self, message: Message, path: Path, progress: Progress | None) -> Path:
+        ``captions``: of the first ones; an empty one is none. Everything is prepared before anything is sent,
+        so either all of it goes out or nothing. ``progress`` counts all files together. Raises what
+        `send_file` raises, and NotSendable if something is neither picture nor video.
+        """
+        if not 2 <= len(paths) <= _MOST_IN_ALBUM or len(captions) > len(paths):
+            raise NotSendable(f"An album has two to {_MOST_IN_ALBUM} pictures and videos.")
+        texts = [*captions, *[""] * (len(paths) - len(captions))]
+        for text in texts:
+            peer, encrypted = await self._checked(peer, text, encrypted, reply_to)
+        made: list[Prepared] = []
+        sealed: list[_Sealed] = []
+        album = secrets.token_hex(16)
+        try:
+            for path in paths:
+                one = await asyncio.to_thread(self._prepare, Path(path), False, high_quality)
+                made.append(one)
+                if one.media.kind not in (MediaKind.PICTURE, MediaKind.VIDEO):
+                    raise NotSendable(f"{Path(path).name} is neither a picture nor a video.")
+            for one, text in zip(made, texts, strict=True):
+                media = replace(one.media, caption=text, album=album)
+                sealed.append(await self._seal(one.path, media, bool(encrypted)))
+        except BaseException:
+            for one in made:
+                if one.made:
+                    one.path.unlink(missing_ok=True)
+            for done in sealed:
+                done.file.unlink(missing_ok=True)
+            raise
+        messages = []
+        for number, (one, file) in enumerate(zip(made, sealed, strict=True)):
+            answered = None if number else reply_to
+            messages.append(self._queue_sealed(peer, one.path, one.made, file, bool(encrypted), answered))
+        together = None if progress is None else _together(progress, [file.size for file in sealed])
+        sent = [
+            self._go(message, None if together is None else together(number))
+            for number, message in enumerate(messages)
+        ]
+        return list(await asyncio.gather(*sent))
+
+    def album(self, message: Message) -> list[Message]:
+        """The messages of the album that a message belongs to, in order; the message alone if to none."""
+        return self._history.album(self._history.get(message.row))
+
+    async def heard(self, message: Message) -> Message:
+        """Notes that we have listened to a voice message, and tells its sender and our other devices.
+
+        The sender is told only where that is encrypted, and if they may know when we are online (`accept`).
+        Goes through the outbox. Returns the message as it is now. Raises NotChangeable if it is no voice
+        message of somebody else.
+        """
+        target = self._history.get(message.row)
+        if not target.incoming or target.media is None or target.media.kind is not MediaKind.VOICE:
+            raise NotChangeable("This is no voice message of somebody else.")
+        changed = self._history.set_heard(target)
+        if changed is None:
+            return target
+        if target.encrypted and (target.group or self.accepted(target.peer)):
+            id = target.origin or target.id
+            self._queue(
+                Draft(
+                    peer=target.peer,
+                    id="",
+                    body="",
+                    incoming=False,
+                    encrypted=True,
+                    trust=Trust.VERIFIED,
+                    time=datetime.now(UTC),
+                    state=State.QUEUED,
+                    kind=Kind.HEARD,
+                    about=id,
+                    author=self.jid if target.group else None,
+                    extra=Extra(heard=id).stored(),
+                )
+            )
+        self._db.commit()
+        self._publish(MessageChanged(changed))
+        self._outbox.wake()
+        return changed
+
+    async def stream_media(self, media: Media, rendition: str = "") -> AsyncIterator[bytes]:
+        """The plaintext of a file, piece by piece. See `Media.stream`."""
+        current = self._history.get(media.row).media or media
+        async for piece in self._media.fetching.stream(current, rendition):
+            yield piece
+
+    async def save_media(
+        self, media: Media, path: Path | str, progress: Progress | None = None, rendition: str = ""
+    ) -> Path:
+        """Saves the file of a message. See `Media.save`."""
+        return await self._save(self._history.get(media.row), Path(path), progress, rendition)
+
+    async def _save(
+        self, message: Message, path: Path, progress: Progress | None, rendition: str = ""
+    ) -> Path:
         media = message.media
         if media is None:
             raise NotSendable("The message brings no file any more.")
@@ -131,7 +247,7 @@ class Sharing(Writing):
             self._media.on_progress(message, done, total, False)
 
         try:
-            final, part = await self._media.fetching.save(media, path, report)
+            final, part = await self._media.fetching.save(media, path, report, rendition)
         except MediaGone:
             if await self._media.missing.ask(message):
                 raise MediaGone(
@@ -139,7 +255,7 @@ class Sharing(Writing):
                 ) from None
             raise
         ours = final.parent == self._media.records.folder
-        if not ours:
+        if not ours and not rendition:
             self._media.records.note_file(message.row, final.absolute(), part.digest, part.size, False)
             self._db.commit()
         return final
@@ -208,18 +324,33 @@ class Sharing(Writing):
         progress: Progress | None,
     ) -> Message:
         """Encrypts a file, queues its message, and waits as `send` does. ``made``: it is in our folder."""
+        try:
+            sealed = await self._seal(path, media, encrypted)
+        except BaseException:
+            if made:
+                path.unlink(missing_ok=True)
+            raise
+        return await self._go(self._queue_sealed(peer, path, made, sealed, encrypted, reply_to), progress)
+
+    async def _seal(self, path: Path, media: Media, encrypted: bool) -> _Sealed:
+        """Encrypts a file, or copies what is not to be encrypted, into our folder."""
         sealed = self._media.records.make_folder() / secrets.token_hex(16)
         try:
             media, size, digest = await asyncio.to_thread(_seal, path, sealed, media, encrypted)
         except BaseException:
             sealed.unlink(missing_ok=True)
-            if made:
-                path.unlink(missing_ok=True)
             raise
-        message = self._queue_media(peer, media, encrypted, reply_to)
-        self._media.records.wait(message.row, sealed.name, size)
-        self._media.records.note_file(message.row, path.absolute(), digest, media.size or 0, made)
-        return await self._go(message, progress)
+        return _Sealed(sealed, media, size, digest)
+
+    def _queue_sealed(
+        self, peer: str, path: Path, made: bool, file: _Sealed, encrypted: bool, reply_to: Message | None
+    ) -> Message:
+        """Queues the message of an encrypted file. The caller commits (`_go`)."""
+        message = self._queue_media(peer, file.media, encrypted, reply_to)
+        self._media.records.wait(message.row, file.file.name, file.size)
+        size = file.media.size or 0
+        self._media.records.note_file(message.row, path.absolute(), file.digest, size, made)
+        return message
 
     def _queue_media(self, peer: str, media: Media, encrypted: bool, reply_to: Message | None) -> Message:
         """Queues the message of a file, and the caption for other apps. The caller commits (`_go`)."""
@@ -286,6 +417,20 @@ class Sharing(Writing):
         """Sends what has no file to upload."""
         peer, encrypted, _ = await self._destination(peer, encrypted, None)
         return await self._go(self._queue_media(peer, media, encrypted, None), None)
+
+
+def _together(progress: Progress, sizes: Sequence[int]) -> Callable[[int], Progress]:
+    """The progress of several files as that of one."""
+    done = [0] * len(sizes)
+
+    def of(number: int) -> Progress:
+        def report(bytes: int, total: int) -> None:
+            done[number] = bytes
+            progress(sum(done), sum(sizes))
+
+        return report
+
+    return of
 
 
 def _seal(path: Path, sealed: Path, media: Media, encrypted: bool) -> tuple[Media, int, bytes]:

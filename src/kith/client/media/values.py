@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+#: The name of the stream that has the sound of a video.
+SOUND = "audio"
 #: Called with the bytes that are done, and all that there are (0 if that is not known).
 Progress = Callable[[int, int], None]
 
@@ -41,7 +43,10 @@ class MediaKind(Enum):
 class Saves(Protocol):
     """What media need of their client, so that they can be saved."""
 
-    async def save_media(self, media: Media, path: Path | str, progress: Progress | None = None) -> Path: ...
+    async def save_media(
+        self, media: Media, path: Path | str, progress: Progress | None = None, rendition: str = ""
+    ) -> Path: ...
+    def stream_media(self, media: Media, rendition: str = "") -> AsyncIterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ class Media:
     milliseconds. ``preview``: a ThumbHash. ``thumbnail``: a small JPEG or WebP. ``waveform``: of a voice
     message, numbers of 0 to 31. ``once``: to be viewed once. ``encrypted``: its bytes are, with ``key``.
     ``segments``: the address of a large file, which is encrypted piece by piece, and the bytes of its
-    ciphertext. ``row``: that of its message.
+    ciphertext. ``streams``: the qualities of a video, and its sound (`renditions`). ``heard``: we, or one of
+    those that we have sent it to, have listened to the voice message. ``row``: that of its message.
     """
 
     kind: MediaKind
@@ -114,6 +120,7 @@ class Media:
     streams: tuple[Rendition, ...] = ()
     card: str = ""
     place: Place | None = None
+    heard: bool = False
     row: int = field(default=0, compare=False)
     client: Saves | None = field(default=None, repr=False, compare=False)
 
@@ -132,16 +139,36 @@ class Media:
         """The duration in seconds."""
         return None if self.duration is None else self.duration / 1000
 
-    async def save(self, path: Path | str, progress: Progress | None = None) -> Path:
+    @property
+    def renditions(self) -> tuple[Rendition, ...]:
+        """The qualities of a video, the best first; empty if there is only the file itself."""
+        pictures = (one for one in self.streams if one.name != SOUND)
+        return tuple(sorted(pictures, key=lambda one: (one.height, one.bitrate), reverse=True))
+
+    async def save(self, path: Path | str, progress: Progress | None = None, *, rendition: str = "") -> Path:
         """Downloads, decrypts and authenticates the file, and returns where it is.
 
         ``path``: where to; in a folder, it gets the sender's name, made safe, and never that of another file.
         Another path is replaced. It has its name only once it is complete and authenticated. ``progress`` is
-        called with the bytes that are done, and all.
+        called with the bytes that are done, and all. ``rendition``: the name of one of `renditions`, which is
+        saved with its sound, in place of the file that all apps get.
 
         Raises MediaDamaged, MediaGone (its sender is asked to upload it again), MediaUnreachable, OSError,
         and NotSendable if there is nothing to save.
         """
         if self.client is None:
             raise ValueError("This file does not belong to a client.")
-        return await self.client.save_media(self, path, progress)
+        return await self.client.save_media(self, path, progress, rendition)
+
+    async def stream(self, rendition: str = "") -> AsyncIterator[bytes]:
+        """The file's bytes in order, as they arrive, in pieces of a megabyte or so, in flat memory.
+
+        ``rendition``: one of `renditions`, or ``audio`` for their sound: a fragmented MP4 without the other.
+        By default the file itself. What is yielded is authenticated. That nothing is missing is known only
+        when the iteration has ended without an error. What is encrypted as a whole (up to 64 MiB) can be
+        authenticated only when all of it is there, so it is yielded then. Raises as `save`.
+        """
+        if self.client is None:
+            raise ValueError("This file does not belong to a client.")
+        async for piece in self.client.stream_media(self, rendition):
+            yield piece

@@ -101,6 +101,15 @@ const actions = {
         ]);
         await file.saveAs(where);
     },
+    // what is saved when something is pressed, by its selector: the name, and the file at that place
+    saved: async (selector, where) => {
+        const [file] = await Promise.all([
+            page.waitForEvent('download', { timeout: 60_000 }),
+            page.locator(selector).click()
+        ]);
+        await file.saveAs(where);
+        return file.suggestedFilename();
+    },
     axe: async () => {
         await page.evaluate(axe);
         const found = await page.evaluate(() =>

@@ -97,10 +97,16 @@ export function fileOf({ file, key, iv, digest, url, segments, plain }: Media): 
   return segments?.url === undefined ? undefined : `${key} ${segments.url}`
 }
 
+/** Where the file is, whole or in segments; undefined: it is not uploaded, or there is none. */
+export function fileUrl({ url, segments }: Media): string | undefined {
+  return segments ? segments.url : url
+}
+
 /** The media after the same file was uploaded to another address; on this device it stays where it is. */
 export function movedTo(media: Media, url: string): Media {
   const file = fileOf(media)
-  return { ...media, url, ...(file !== undefined && { file }) }
+  const moved = media.segments ? { segments: { ...media.segments, url } } : { url }
+  return { ...media, ...moved, ...(file !== undefined && { file }) }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Actions of the user on media: sending files, stopping, and loading them. */
 import { isAccepted } from '../local/accepted'
 import { fileData, removeFiles, storeFile } from '../local/files'
-import { fileOf, LARGEST_WHOLE, type Media, TAG } from '../local/media'
+import { fileOf, fileUrl, LARGEST_WHOLE, type Media, TAG } from '../local/media'
 import { isGroup } from '../local/address'
 import type { Address, Message } from '../local/types'
 import type { Work } from '../local/work'
@@ -77,8 +77,9 @@ export class MediaActions {
     const { me } = this.on
     await this.on.about(key, async ({ media, mine, from, id }, work) => {
       const to = mine ? me : from
-      if (media?.url === undefined || media.plain || to.includes('/')) return
-      await this.on.tell(work, to, { type: 'note', note: { reupload: { id, url: media.url } } })
+      const url = media && fileUrl(media)
+      if (url === undefined || media?.plain || to.includes('/')) return
+      await this.on.tell(work, to, { type: 'note', note: { reupload: { id, url } } })
     })
   }
 

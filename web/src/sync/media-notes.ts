@@ -2,7 +2,7 @@
  * What messages say about media of other messages, within one transaction: captions for other apps, which are left out
  * here, and notes between Kith's apps (docs/media.md).
  */
-import { movedTo } from '../local/media'
+import { fileUrl, movedTo } from '../local/media'
 import type { Extra } from '../local/mentions'
 import type { Address, Message } from '../local/types'
 import type { Work } from '../local/work'
@@ -38,7 +38,7 @@ export async function takeAside(
     const { id, url, at } = note.reuploaded
     for (const one of await messagesWith(work, id)) {
       // Who has sent the file, from whatever chat they answer; or another device of the user
-      if (one.media?.url !== url || (one.from !== from && from !== me)) continue
+      if (!one.media || fileUrl(one.media) !== url || (one.from !== from && from !== me)) continue
       work.setMessage({ ...one, media: movedTo(one.media, at) })
     }
   }

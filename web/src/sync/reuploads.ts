@@ -1,6 +1,6 @@
 /** Uploads files again that are gone from the server, for those who have got the message (docs/media.md). */
 import type { Database } from '../local/database'
-import { movedTo } from '../local/media'
+import { fileUrl, movedTo } from '../local/media'
 import type { Address, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { mayHave } from './sent-content'
@@ -41,10 +41,11 @@ export class Reuploads {
       if (!media || media.once || this.running.has(message.key)) continue
       const theirs = mine && (from === this.me || chat === from || isGroup(chat, this.me))
       if (!(theirs || from === this.me) || !(await mayHave(this.db, this.me, from, message))) continue
-      if (media.url !== undefined && media.url !== url && book.before.includes(url)) {
+      const at = fileUrl(media)
+      if (at !== undefined && at !== url && book.before.includes(url)) {
         // It was uploaded again already, for somebody else
-        await this.tell(from, id, url, media.url)
-      } else if (media.url === url && book.times < TIMES) await this.once(message, from, url, book)
+        await this.tell(from, id, url, at)
+      } else if (at === url && book.times < TIMES) await this.once(message, from, url, book)
     }
   }
 

@@ -60,9 +60,11 @@ export class MediaServer {
       return
     }
     if (kind === 'm') {
-      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-      const head = { ETag: `"${name}"`, 'Content-Length': blob.data.length - from }
-      response.writeHead(from ? 206 : 200, head).end(blob.data.subarray(from))
+      const [, start, end] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+      const from = Number(start ?? 0)
+      const part = blob.data.subarray(from, end ? Number(end) + 1 : undefined)
+      const head = { ETag: `"${name}"`, 'Content-Length': part.length }
+      response.writeHead(start === undefined ? 200 : 206, head).end(part)
       return
     }
     response.setHeader('Tus-Resumable', '1.0.0')

@@ -1,11 +1,12 @@
 /** Files in messages, over the whole sync layer, with a media server that can be away. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { base64urlnopad } from '@scure/base'
+import { base64, base64urlnopad } from '@scure/base'
 import { lineOf } from '../../src/history/record-reader'
 import { messageRecord } from '../../src/history/record-writer'
 import { fileOf, type Media } from '../../src/local/media'
 import { removeFiles, storeFile } from '../../src/local/files'
 import { claimSecret } from '../../src/media/cipher'
+import { sealedSize } from '../../src/media/segmented-file'
 import { NoPicture } from '../../src/media/no-picture'
 import { NotHere } from '../../src/sync/app'
 import { el, type Xml } from '../../src/xmpp/xml'
@@ -281,6 +282,34 @@ describe('a file', () => {
     // Nothing of that is a message
     expect((await ada.with(ben)).length).toBe(1)
     expect((await ben.with(ada)).length).toBe(1)
+  })
+
+  it('in segments that is gone from the server is asked for, and comes again', async () => {
+    const { world, ada, ben } = await pair()
+    const key = base64.encode(crypto.getRandomValues(new Uint8Array(32)))
+    const content = new Blob([new Uint8Array(2_500_000).fill(7)])
+    const media: Media = {
+      ...{ kind: 'file', name: 'film.bin', type: 'application/zip', key, size: content.size },
+      segments: { size: sealedSize(content.size) },
+      file: 'large test'
+    }
+    await storeFile(ada.db, 'large test', content, ada.app.now(), true)
+    await ada.app.sendMedia(ben.address, [{ media }])
+    await until(async () => (await got(ben, ada)).length === 1)
+    await ada.online()
+    const [before] = await got(ben, ada)
+    const url = before?.media?.segments?.url
+    expect(url).toBeDefined()
+    server.blobs.clear()
+    await expect(ben.app.file(before?.key ?? '')).rejects.toMatchObject({ reason: 'gone' })
+    await ben.app.askForFile(before?.key ?? '')
+    await until(async () => (await got(ben, ada))[0]?.media?.segments?.url !== url)
+    const [after] = await got(ben, ada)
+    expect(after?.media?.url).toBeUndefined()
+    expect((await ben.app.file(after?.key ?? '')).size).toBe(content.size)
+    // the next time it is known where it is, here and there
+    expect((await got(ada, ben))[0]?.media?.segments?.url).toBe(after?.media?.segments?.url)
+    expect(world.slots).toBe(2)
   })
 
   it('is not uploaded again for somebody who never got it', async () => {

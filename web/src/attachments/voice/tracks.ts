@@ -2,6 +2,7 @@
 import Dexie from 'dexie'
 import type { Message } from '../../local/types'
 import type { App } from '../../sync/app'
+import { loadOrAsk } from '../ask'
 import type { Track } from './sound.svelte'
 
 /** Undefined: the message is no sound. */
@@ -11,7 +12,7 @@ export function trackOf(app: App, message: Message): Track | undefined {
   const voice = media.kind === 'voice'
   return {
     id: key,
-    load: () => app.file(key),
+    load: () => loadOrAsk(app, message),
     duration: media.duration ?? 0,
     voice,
     started: () => {

@@ -14,6 +14,7 @@ SCREENS = {
     "/new": ".pane li",
     "/archived": ".pane h1",
     "/starred": ".pane .none",
+    "/calls": ".pane .none",
     "/requests": ".pane .none",
     "/settings": ".pane nav",
     "/settings/profile": ".pane form",

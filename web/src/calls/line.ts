@@ -289,7 +289,7 @@ export class CallLine {
         el(error[0], { xmlns: NS.stanzas }),
         error[1] !== undefined && el(error[1], { xmlns: NS.jingleErrors })
       )
-    this.deps.wire.tell(el('iq', { xmlns: NS.client, type: error ? 'error' : 'result', id, to }, content))
+    this.say(el('iq', { xmlns: NS.client, type: error ? 'error' : 'result', id, to }, content))
   }
 
   private async seal(call: Entry, text: string): Promise<string | undefined> {

@@ -127,6 +127,8 @@ export interface Privacy {
   read_receipts: boolean
   messages: Exclude<Audience, 'nobody'>
   groups: Audience
+  /** Who lets this account's devices ring. */
+  calls: Exclude<Audience, 'nobody'>
 }
 
 const OFFLINE: Problem = { error: 'offline', text: 'The server was not reached.' }

@@ -17,6 +17,7 @@ import type { Wire } from '../xmpp/wire'
 import { attribute, child, parse, type Xml } from '../xmpp/xml'
 import { STRANGERS_RING } from './app'
 import type { LiveState } from './live'
+import { whenConnected } from './when-connected'
 
 export interface CallSignalsDeps {
   db: Database
@@ -35,6 +36,8 @@ export interface CallSignalsDeps {
 /** A proposal in the archive that is older does not ring. */
 const RING_MS = 60_000
 const PROPOSAL = 'jm-propose-'
+/** How long something about a call waits for a connection. */
+const PATIENCE_MS = 60_000
 
 export class CallSignals {
   private loading: Promise<CallLine> | undefined
@@ -93,7 +96,8 @@ export class CallSignals {
   }
 
   private open(): Promise<CallLine> {
-    const { me, wire, crypto, now, stored, tell, live } = this.deps
+    const { me, crypto, now, stored, tell, live } = this.deps
+    const wire = this.patient()
     this.loading ??= import('../calls/line').then(({ CallLine }) => {
       this.line = new CallLine({
         ...{ me, wire, crypto, now, stored, tell },
@@ -112,6 +116,22 @@ export class CallSignals {
     })
     this.loading.catch(() => (this.loading = undefined))
     return this.loading
+  }
+
+  /** What is said in a call outlives an interruption: sound and pictures do not need the server. */
+  private patient(): Wire {
+    const { wire, live } = this.deps
+    return {
+      get online() {
+        return wire.online
+      },
+      get jid() {
+        return wire.jid
+      },
+      tell: (stanza) => wire.tell(stanza),
+      send: (stanza) => whenConnected(live, () => wire.send(stanza), PATIENCE_MS),
+      request: (...asked) => whenConnected(live, () => wire.request(...asked), PATIENCE_MS)
+    }
   }
 
   private async admits(account: Address): Promise<'rings' | 'rings-unseen' | 'silent'> {

@@ -22,7 +22,7 @@ home=$root/usr/lib/kith
 
 # the environment: bound to Debian's own Python, whose security updates it gets
 "$uv" venv --quiet --relocatable --python "$python" "$home"
-"$uv" export --quiet --frozen --no-dev --extra server --extra s3 --extra terminal --extra discovery --no-emit-project \
+"$uv" export --quiet --frozen --no-dev --extra server --extra s3 --extra native-push --extra terminal --extra discovery --no-emit-project \
   --output-file "$work/requirements.txt"
 "$uv" pip install --quiet --python "$home/bin/python" --require-hashes --no-deps --link-mode copy \
   --requirements "$work/requirements.txt"

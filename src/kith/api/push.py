@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +13,9 @@ from kith.accounts.errors import Refused
 from kith.api.endpoint import Call, endpoint
 from kith.api.types import whole
 from kith.core.actors.accounts import Accounts
+from kith.push.native_apps import CARRIERS, NativeApps
 from kith.push.pushing import Pushing
+from kith.push.registration import Registration
 from kith.push.web_push import CARRIER, WebPush
 from kith.wire.errors import StanzaError
 
@@ -36,6 +38,29 @@ class Subscription(msgspec.Struct):
     keys: PushKeys
 
 
+class NativeToken(msgspec.Struct):
+    """A token that the push service of a system has given to a native app."""
+
+    service: Annotated[
+        Literal["fcm", "apns"],
+        Meta(description="Firebase Cloud Messaging, or the Apple Push Notification service."),
+    ]
+    token: Annotated[
+        str,
+        Meta(min_length=20, max_length=4096, description="The app's token; that of APNs in hexadecimal."),
+    ]
+    sandbox: Annotated[bool, Meta(description="Whether the token is of APNs for apps in development.")] = (
+        False
+    )
+    keys: Annotated[
+        PushKeys | None,
+        Meta(
+            description="Keys as those of Web Push (RFC 8291), if the app wants to know whether a call is"
+            " among what is new. Without them a push contains nothing at all."
+        ),
+    ] = None
+
+
 class PushState(msgspec.Struct):
     """What a client needs to know to subscribe, and whether it has."""
 
@@ -47,15 +72,20 @@ class PushState(msgspec.Struct):
         ),
     ]
     endpoint: Annotated[str, Meta(description="The URL that this device is woken by; empty if by none.")]
+    native: Annotated[
+        list[str], Meta(description="By which of `fcm` and `apns` this server can wake native apps.")
+    ] = []
+    token: Annotated[str, Meta(description="The token that a native app is woken by; empty if by none.")] = ""
 
 
 class Push:
     """The endpoints. Each device changes its own subscription only."""
 
-    def __init__(self, accounts: Accounts, pushing: Pushing, web: WebPush) -> None:
+    def __init__(self, accounts: Accounts, pushing: Pushing, web: WebPush, native: NativeApps) -> None:
         self._accounts = accounts
         self._pushing = pushing
         self._web = web
+        self._native = native
 
     @endpoint("GET", "/api/push", "Get how this device is woken")
     async def get(self, call: Call) -> PushState:
@@ -66,7 +96,17 @@ class Push:
             if (one.carrier, one.device) == (CARRIER, caller.entry.device.id)
             and one.generation == self._web.vapid.generation
         ]
-        return PushState(self._web.vapid.public_key, found[-1] if found else "")
+        tokens = [
+            one.node
+            for one in self._pushing.registered(caller.record.id)
+            if one.carrier in CARRIERS and one.device == caller.entry.device.id
+        ]
+        return PushState(
+            self._web.vapid.public_key,
+            found[-1] if found else "",
+            self._native.services,
+            tokens[-1] if tokens else "",
+        )
 
     @endpoint(
         "PUT",
@@ -80,13 +120,18 @@ class Push:
         connected: messages and calls. A push contains nothing about them. A new subscription replaces the
         device's former one.
         """
-        jid, device = call.device.record.jid, call.device.entry.device.id
+        device = call.device.entry.device.id
         try:
             key, auth = _decoded(request.keys.p256dh), _decoded(request.keys.auth)
             registration = self._web.subscription(device, request.endpoint, key, auth)
         except ValueError as error:
             raise Refused("invalid-subscription", f"This is no subscription: {error}.") from None
-        account = await self._accounts.load(jid)
+        await self._register(call, registration)
+
+    async def _register(self, call: Call, registration: Registration) -> None:
+        """A device is woken in one way: its other registrations of native apps and of browsers end."""
+        device = call.device.entry.device.id
+        account = await self._accounts.load(call.device.record.jid)
         if account is None:
             raise Refused("not-found", "There is no such account.")
         try:
@@ -94,6 +139,27 @@ class Push:
         except StanzaError:
             raise Refused("too-many", "This account has too many registrations for push.") from None
         await self._remove(account.id, device, but=registration.id)
+
+    @endpoint(
+        "PUT",
+        "/api/push/native",
+        "Have this device's native app woken",
+        status=204,
+        refusals=("invalid-subscription", "not-found", "too-many"),
+    )
+    async def put_native(self, call: Call, request: NativeToken) -> None:
+        """The device is woken by the push service of its system, as by that of a browser. To be called at
+        each start of the app, and whenever the system has given it another token.
+        """
+        keys, device = request.keys, call.device.entry.device.id
+        try:
+            key, auth = (_decoded(keys.p256dh), _decoded(keys.auth)) if keys is not None else (b"", b"")
+            registration = self._native.registration(
+                device, request.service, request.token, request.sandbox, key, auth
+            )
+        except ValueError as error:
+            raise Refused("invalid-subscription", f"The token can't be used: {error}.") from None
+        await self._register(call, registration)
 
     @endpoint("DELETE", "/api/push", "Do not have this device woken any more", status=204)
     async def delete(self, call: Call) -> None:
@@ -103,7 +169,7 @@ class Push:
         gone = [
             one.id
             for one in self._pushing.registered(account)
-            if (one.carrier, one.device) == (CARRIER, device) and one.id != but
+            if one.carrier in (CARRIER, *CARRIERS) and one.device == device and one.id != but
         ]
         await self._pushing.unregister(account, gone)
 

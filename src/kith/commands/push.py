@@ -12,12 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from kith.admin.pushes import AskedPush, PushResult
+from kith.base.clock import Clock
 from kith.commands.fail import fail
 from kith.commands.finding import Finding, Verdict
 from kith.commands.running import ask
 from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
+from kith.push import native_apps
+from kith.push.carrier import Later
+from kith.push.native import NativeError
 from kith.terminal import one_line, say
 
 #: The push services of browsers: who makes them, and where they are.
@@ -69,8 +73,32 @@ async def check_push(
     elif not config.push_services and not config.federation:
         todo = "set push_services for Conversations, Monal and others: see docs/push.md"
         found.append(Finding("push", Verdict.NOTE, "other clients' push services are not reached", todo))
+    found += await _check_native(config)
     if public:
         found += await asyncio.gather(*(_reach(name, host, port) for name, host in services))
+    return found
+
+
+async def _check_native(config: Config) -> list[Finding]:
+    """Whether FCM and APNs accept the keys in the settings, asked by pushes to nobody."""
+    try:
+        carriers = native_apps.carriers(config, Clock())
+    except NativeError as error:
+        return [Finding("push (native apps)", Verdict.BAD, str(error), "see docs/push.md, Native apps")]
+    found = []
+    for carrier in carriers:
+        what = f"push ({carrier.name})"
+        try:
+            async with asyncio.timeout(_SECONDS):
+                found.append(Finding(what, Verdict.GOOD, await carrier.check()))
+        except NativeError as error:
+            todo = "make a key anew, as docs/push.md says, and look at the ids and the clock"
+            found.append(Finding(what, Verdict.BAD, str(error), todo))
+        except (Later, TimeoutError) as error:
+            todo = "let the server connect to the internet over HTTPS (port 443), without a proxy"
+            found.append(Finding(what, Verdict.NOTE, str(error) or "no answer", todo))
+        finally:
+            await carrier.stop()
     return found
 
 

@@ -102,6 +102,13 @@ def _check_addresses(config: Config, places: Mapping[str, str]) -> None:
         except ValueError:
             reason = f"{network!r} is neither an IP address nor a network like 10.0.0.0/24"
             raise wrong("push_networks", places["push_networks"], reason) from None
+    if config.push_apns_key is not None:
+        for name in ("push_apns_key_id", "push_apns_team_id", "push_apns_topic"):
+            if not getattr(config, name):
+                raise wrong("push_apns_key", places["push_apns_key"], f"it needs {name}")
+    for name in ("push_fcm_url", "push_apns_url", "push_apns_sandbox_url"):
+        if not getattr(config, name).startswith("https://") or url_problem(getattr(config, name)):
+            raise wrong(name, places[name], "it has to be the https address of a server")
     for proxy in config.trusted_proxies:
         try:
             ipaddress.ip_network(proxy, strict=False)

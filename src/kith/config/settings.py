@@ -183,6 +183,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Path | None,
         _about("PEM file of authorities to trust for push services, besides the system's."),
     ] = None
+    push_fcm_key: Annotated[
+        Path | None,
+        _about("JSON file of the Google service account that pushes to native apps on Android (FCM)."),
+    ] = None
+    push_fcm_url: Annotated[str, _about("Address of FCM.")] = "https://fcm.googleapis.com"
+    push_apns_key: Annotated[
+        Path | None, _about("Key file (.p8) of Apple that pushes to native apps on iOS and macOS (APNs).")
+    ] = None
+    push_apns_key_id: Annotated[str, _about("Id of push_apns_key, ten characters.")] = ""
+    push_apns_team_id: Annotated[str, _about("Id of the team that the key is of, ten characters.")] = ""
+    push_apns_topic: Annotated[str, _about("Bundle id of the app, like org.example.chat.")] = ""
+    push_apns_url: Annotated[str, _about("Address of APNs.")] = "https://api.push.apple.com"
+    push_apns_sandbox_url: Annotated[str, _about("Address of APNs for apps in development.")] = (
+        "https://api.sandbox.push.apple.com"
+    )
     dns_server: Annotated[
         str, _about("Name server for finding other servers, as address:port. Empty: the system's.")
     ] = ""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
 from kith.push.app_servers import AppServers
+from kith.push.native_apps import NativeApps
 from kith.push.pushing import Pushing
 from kith.push.web_push import WebPush
 
-ALL: tuple[type[Feature], ...] = (Pushing, AppServers, WebPush)
+ALL: tuple[type[Feature], ...] = (Pushing, AppServers, WebPush, NativeApps)

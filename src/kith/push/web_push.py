@@ -8,7 +8,6 @@ for.
 from __future__ import annotations
 
 import json
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,6 +23,7 @@ from kith.push.carrier import Gone, Later, Wake
 from kith.push.endpoints import Endpoints, Forbidden
 from kith.push.pushing import Pushing
 from kith.push.registration import Registration
+from kith.push.retry_after import seconds
 from kith.push.vapid import Vapid
 
 CARRIER = "web"
@@ -57,12 +57,7 @@ class WebPush(Feature):
     def subscription(self, device: str, endpoint: str, key: bytes, auth: bytes) -> Registration:
         """The registration for a subscription of a device. Raises ValueError with a reason for people."""
         self._endpoints.check(endpoint)
-        if len(key) != _KEY or len(auth) != _AUTH:
-            raise ValueError("p256dh has to have 65 bytes, and auth 16")
-        try:
-            ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
-        except ValueError:
-            raise ValueError("p256dh is not a point of P-256") from None
+        check_keys(key, auth)
         return Registration(
             CARRIER, endpoint, device=device, key=key, auth=auth, generation=self.vapid.generation
         )
@@ -105,7 +100,17 @@ class WebPush(Feature):
         if status in (404, 410):
             raise Gone(f"{host} answers {status}")
         passing = status in (408, 425, 429) or status >= 500
-        raise Later(f"{host} answers {status}", _seconds(wanted, self._clock.now()), mistake=not passing)
+        raise Later(f"{host} answers {status}", seconds(wanted, self._clock.now()), mistake=not passing)
+
+
+def check_keys(key: bytes, auth: bytes) -> None:
+    """Raises ValueError, with a reason for people, unless they can be the keys of a subscription."""
+    if len(key) != _KEY or len(auth) != _AUTH:
+        raise ValueError("p256dh has to have 65 bytes, and auth 16")
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
+    except ValueError:
+        raise ValueError("p256dh is not a point of P-256") from None
 
 
 def content(wake: Wake) -> bytes:
@@ -143,15 +148,3 @@ def _contact(config: Config, domain: Domain) -> str:
             if uri.startswith(("mailto:", "https:")):
                 return uri
     return f"https://{domain.name}"
-
-
-def _seconds(retry_after: str | None, now: float) -> float:
-    """The seconds that a Retry-After header asks for: it is a number, or a date (RFC 9110 §10.2.3)."""
-    if not retry_after:
-        return 0.0
-    if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 10:
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except (ValueError, OverflowError):
-        return 0.0

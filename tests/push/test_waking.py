@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from kith.core.actors.account import Account
+from kith.core.log.envelope import Envelope
 from kith.core.routing.server_messages import ServerMessages
 from kith.core.sessions.resumption import Resumption
 from kith.push.carrier import Gone, Later
 from kith.push.registration import SPACE
 from kith.push.rules import ANSWER, BACKOFF, CALL_AGAIN, VISIT
+from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 from tests.clocks import SetClock
 from tests.push.night import SOON, night
@@ -615,3 +618,26 @@ async def test_what_a_device_has_got_before_a_restart_does_not_wake_it_after(tmp
     async with night(tmp_path, clock=clock) as n:
         await n.passes(60)
         assert n.carrier.woken == []
+
+
+async def test_a_message_to_somebody_who_registered_nothing_does_not_load_their_account(
+    tmp_path: Path,
+) -> None:
+    async with night(tmp_path) as n:
+        await n.sleeper("ada/phone")
+        node = n.there.node
+        await node.store.create_accounts([("cleo@localhost", {})])
+        node.accounts.appeared("cleo@localhost")
+        loaded: list[str] = []
+        load = n.pushing._accounts.load
+
+        async def noted(jid: str) -> Account | None:
+            loaded.append(jid)
+            return await load(jid)
+
+        n.pushing._accounts.load = noted  # type: ignore[method-assign]
+        for number, to in enumerate(("cleo@localhost", "ada@localhost"), 1):
+            stanza = Stanza.build("message", {"type": "chat", "to": to, "id": str(number)})
+            n.pushing._unloaded(Envelope(number, b"", stanza, parse_jid(to), None))
+        await n.there.settle()
+        assert loaded == ["ada@localhost"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import threading
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -238,6 +240,25 @@ async def test_a_name_that_leads_to_a_private_address_is_not_connected_to(
                 await carrier.push("ada@localhost", registration, WAKE)
             assert caught.value.mistake, host
     assert service.pushes.empty()
+
+
+async def test_names_whose_servers_do_not_answer_take_no_threads(tmp_path: Path) -> None:
+    """Clients make up the names, and everything else of the server shares the threads."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        endpoints = Endpoints(Config(dns_server=f"127.0.0.1:{silent.getsockname()[1]}"))
+        async with endpoints.session() as session:
+            before = threading.active_count()
+            asked = [
+                asyncio.create_task(session.post(f"https://silent{number}.example/push"))
+                for number in range(60)
+            ]
+            silent.settimeout(10)
+            await asyncio.to_thread(silent.recv, 512)  # they are under way
+            assert threading.active_count() <= before + 1  # the one that this test waits on
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ the addresses that were checked.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import AsyncResolver
 
 from kith.config import Config
 from kith.edge.public import is_public
@@ -24,6 +27,9 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_URL = 2048
 #: Seconds for the whole request, and to connect.
 _TIMEOUT, _CONNECT = 20.0, 10.0
+#: Seconds for each of two attempts to resolve a name.
+_DNS = 4.0
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:0x[0-9a-f]*|[0-9]+)\.?$", re.I)
 
 
 class Forbidden(OSError):
@@ -38,6 +44,7 @@ class Endpoints:
             ipaddress.ip_network(text, strict=False) for text in config.push_networks
         ]
         self._ca = config.push_ca
+        self._name_server = config.dns_server
 
     def check(self, url: str) -> None:
         """Raises ValueError, with a reason for people, unless a URL can be that of a push service."""
@@ -75,7 +82,11 @@ class Endpoints:
         if self._ca is not None:
             context.load_verify_locations(self._ca)
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self), ssl=context, limit=256, limit_per_host=48, use_dns_cache=False
+            resolver=_Resolver(self, self._name_server),
+            ssl=context,
+            limit=256,
+            limit_per_host=48,
+            use_dns_cache=False,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -86,25 +97,36 @@ class Endpoints:
 
 
 class _Resolver(AbstractResolver):
-    """Resolves names with the system's resolver, and leaves out addresses that are not allowed."""
+    """Resolves names without threads, and leaves out addresses that are not allowed.
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    Clients make up the names. The system's resolver would wait for their name servers on threads that
+    everything else of the server shares.
+    """
+
+    def __init__(self, endpoints: Endpoints, name_server: str) -> None:
+        """``name_server``: as address:port; empty for those of the system."""
         self._endpoints = endpoints
-        self._system = aiohttp.ThreadedResolver()
+        options: dict[str, Any] = {}
+        if name_server:
+            host, _, port = name_server.rpartition(":")
+            options = {"nameservers": [host.strip("[]")], "udp_port": int(port), "tcp_port": int(port)}
+        self._names = AsyncResolver(timeout=_DNS, tries=2, **options)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._system.resolve(host, port, family)
+        if _ENDS_IN_NUMBER.search(host):  # an address, for resolvers that take 0x7f.1 or 2130706433 for one
+            raise Forbidden(f"{host} is not on the internet")
+        found = await self._names.resolve(host, port, family)
         allowed = [one for one in found if self._endpoints.is_allowed(_parsed(one["host"]))]
         if found and not allowed:
             raise Forbidden(f"{host} is not on the internet")
         return allowed
 
     async def close(self) -> None:
-        await self._system.close()
+        await self._names.close()
 
 
 def _parsed(text: str) -> _Address:
-    """An address of the system's resolver, which may end with a zone."""
+    """An address of a resolver, which may end with a zone."""
     return ipaddress.ip_address(text.partition("%")[0])

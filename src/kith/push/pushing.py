@@ -94,6 +94,7 @@ class Pushing(Feature):
         self.carriers: dict[str, Carrier] = {}
         self.restored = False  # whether all registrations were read
         self._sleepers: dict[int, Sleepers] = {}  # by account
+        self._addresses: set[str] = set()  # of these accounts
         self._dirty: dict[Sleeper, Sleepers] = {}
         self._gate = asyncio.Semaphore(_ALL)
         self._gates: dict[str, asyncio.Semaphore] = {}
@@ -109,6 +110,7 @@ class Pushing(Feature):
         sleepers = self._sleepers.get(account.id)
         if sleepers is None:
             sleepers = self._sleepers[account.id] = Sleepers(self, account.id, account.jid)
+            self._addresses.add(account.jid)
         known = sleepers.devices.get(registration.id)
         if known is None and len(sleepers.devices) >= MOST:
             raise StanzaError("resource-constraint", "too many registrations for push")
@@ -147,6 +149,7 @@ class Pushing(Feature):
         sleepers = self._sleepers.pop(id, None)
         if sleepers is None:
             return
+        self._addresses.discard(sleepers.jid)
         for sleeper in sleepers.devices.values():
             sleeper.ended = True
         account = self._accounts.get(sleepers.jid)
@@ -196,6 +199,7 @@ class Pushing(Feature):
         if not sleepers.devices:
             return  # no registration could be read
         self._sleepers[id] = sleepers
+        self._addresses.add(sleepers.jid)
         account = self._accounts.get(jid)
         if account is not None and account.id == id:
             account.waking = sleepers
@@ -330,6 +334,8 @@ class Pushing(Feature):
         """Lets an account find its devices. Accounts keep their ids when their addresses change."""
         account.waking = sleepers = self._sleepers.get(account.id)
         if sleepers is not None:
+            self._addresses.discard(sleepers.jid)
+            self._addresses.add(account.jid)
             sleepers.jid = account.jid
 
     async def account_deleted(self, account: JID) -> None:
@@ -374,7 +380,8 @@ class Pushing(Feature):
             sleepers.left(session)
 
     def _unloaded(self, envelope: Envelope) -> None:
-        if self._sleepers:
+        # before all registrations were read, what has come since is read from the log
+        if envelope.to.bare in self._addresses:
             self._tasks.spawn(self._load(envelope))
 
     async def _load(self, envelope: Envelope) -> None:

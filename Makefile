@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check wheel packages versions fuzz chaos coverage mutants soak bench format clean
+.PHONY: help run dev test check wheel packages versions fuzz chaos coverage mutants soak calls bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ coverage: .venv/.ready ## Which lines and branches of core, accounts and wire th
 
 mutants: .venv/.ready ## Plant faults in what differs from main, or in MUTANTS ("codes PINs SASL router log"): tests have to find 9 of 10
 	$(BIN)/python -m tests.mutants.run $(or $(MUTANTS),--changed --minutes 15)
+
+calls: .venv/.ready ## Group calls at a real LiveKit server, which is built once (90 s)
+	LIVEKIT=$$(scripts/livekit.sh) $(UV) run --no-sync --with livekit==1.2.0 python -m pytest tests/calls/test_livekit.py -v
 
 soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
 	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}

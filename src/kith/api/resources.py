@@ -21,6 +21,7 @@ from kith.api.contacts import Contacts
 from kith.api.credentials import Credentials
 from kith.api.description import Document
 from kith.api.devices import Devices
+from kith.api.group_calls import GroupCallsResource
 from kith.api.links import Links
 from kith.api.login import PasswordLogins
 from kith.api.pin import Pin
@@ -47,6 +48,7 @@ RESOURCES: tuple[type[object], ...] = (
         PrivacyResource,
         AppPasswords,
         Relays,
+        GroupCallsResource,
         Push,
     ),
 )

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from kith.calls.group_calls import GroupCalls
 from kith.calls.services import ExternalServices
 from kith.calls.signalling import CallSignalling
 from kith.core.hooks.feature import Feature
 
-ALL: tuple[type[Feature], ...] = (ExternalServices, CallSignalling)
+ALL: tuple[type[Feature], ...] = (ExternalServices, CallSignalling, GroupCalls)

@@ -19,6 +19,7 @@ from kith.commands.finding import Finding, Verdict, report
 from kith.commands.push import check_push
 from kith.commands.reach import DNS_SECONDS, look
 from kith.commands.relay import check_relays
+from kith.commands.sfu import check_sfus
 from kith.commands.sizes import size
 from kith.config import Config, ConfigError
 from kith.config.rules import check_domain
@@ -46,6 +47,7 @@ def doctor(config: Config) -> int:
             _clock(config),
             *_directory(config),
             *asyncio.run(check_relays(config)),
+            *asyncio.run(check_sfus(config)),
             *asyncio.run(check_push(config, _is_public(config.domain), config.certificate is None)),
             *asyncio.run(_from_outside(config)),
         ]

@@ -11,6 +11,7 @@ from kith.config.ldap_rules import check_ldap
 from kith.config.media_rules import check_media
 from kith.config.relays import check_relays
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
+from kith.config.sfus import check_sfus
 from kith.config.sms_rules import check_sms
 from kith.config.urls import url_problem
 from kith.wire.jid import JID, parse_jid
@@ -32,6 +33,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     check_sms(config, places)
     check_ldap(config, places)
     check_relays(config, places)
+    check_sfus(config, places)
     check_media(config, places)
     _check_urls(config, places)
     _check_dns_server(config, places)

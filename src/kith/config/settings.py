@@ -12,6 +12,7 @@ from msgspec.structs import force_setattr
 from kith.config import values
 from kith.config.gateways import GatewaySettings
 from kith.config.relays import RelaySettings
+from kith.config.sfus import SFUSettings
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Count = Annotated[int, Meta(ge=0)]
@@ -245,6 +246,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Meta(ge=60, le=86400),
         _about("For how many seconds the credentials of a relay are valid. Apps renew them during a call."),
     ] = 600
+    sfus: Annotated[
+        list[SFUSettings],
+        _about("Servers of group calls (LiveKit): tables with url, key, secret. In the environment, JSON."),
+    ] = msgspec.field(default_factory=list)
     registration: Annotated[
         Literal["phone", "invite", "open", "closed"],
         _about(
@@ -441,6 +446,7 @@ LIVE = frozenset(
         "phone_country",
         "relays",
         "relay_seconds",
+        "sfus",
         "sms_url",
         "sms_method",
         "sms_headers",

@@ -23,7 +23,8 @@ export interface DownloadOptions {
   retries?: number[]
 }
 
-const RETRIES = [500, 2000, 5000]
+/** Milliseconds before each further attempt. */
+export const RETRIES = [500, 2000, 5000]
 
 /** Rejects with DownloadFailed, or the reason of the signal. */
 export async function download(url: string, options: DownloadOptions): Promise<Blob> {

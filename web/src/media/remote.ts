@@ -1,6 +1,7 @@
 /** A file on a media server, read by ranges (RFC 9110 §14). */
 import type { Bytes } from '../local/bytes'
-import { DownloadFailed } from './download'
+import { DownloadFailed, RETRIES } from './download'
+import { pause } from './pause'
 import type { Source } from './source'
 
 /** Bytes that are asked for at once: more would not be noticed when the connection breaks. */
@@ -33,6 +34,24 @@ export function remoteSource(
       if (answer.status >= 500 || answer.status === 429) throw new DownloadFailed('lost')
       if (answer.status !== 206) throw new DownloadFailed('refused')
       return exactly(answer, to - from, signal)
+    }
+  }
+}
+
+/** The same source for whoever has nothing else to choose: it waits for a connection that was lost, for a while. */
+export function patientSource({ size, read }: Source, retries: readonly number[] = RETRIES): Source {
+  return {
+    size,
+    async read(from, to, signal) {
+      for (const wait of retries) {
+        try {
+          return await read(from, to, signal)
+        } catch (error) {
+          if (!(error instanceof DownloadFailed) || error.reason !== 'lost') throw error
+          await pause(wait, signal)
+        }
+      }
+      return read(from, to, signal)
     }
   }
 }

@@ -115,7 +115,8 @@ class Checked implements HttpStack {
       const bytes = new Uint8Array(await body.arrayBuffer())
       const digest = await crypto.subtle.digest('SHA-256', bytes)
       request.setHeader('Upload-Checksum', `sha256 ${base64.encode(new Uint8Array(digest))}`)
-      return send(bytes)
+      // a browser reads a Blob where it needs it; under Node only bytes can be sent
+      return send(typeof XMLHttpRequest === 'undefined' ? bytes : body)
     }
     return request
   }

@@ -278,6 +278,8 @@ export const de: Texts = {
   'attach.title': 'Anhängen',
   'attach.pictures': 'Fotos und Videos',
   'attach.camera': 'Kamera',
+  'camera.asking': 'Erlaube deinem Browser, die Kamera zu verwenden.',
+  'camera.take': 'Foto aufnehmen',
   'attach.document': 'Dokument',
   'attach.sticker': 'Sticker',
   'attach.contact': 'Kontakt',

@@ -270,6 +270,8 @@ export const en = {
   'attach.title': 'Attach',
   'attach.pictures': 'Photos and videos',
   'attach.camera': 'Camera',
+  'camera.asking': 'Allow your browser to use the camera.',
+  'camera.take': 'Take a photo',
   'attach.document': 'Document',
   'attach.sticker': 'Sticker',
   'attach.contact': 'Contact',

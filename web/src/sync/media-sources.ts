@@ -4,7 +4,7 @@ import { fromBase64 } from '../local/bytes'
 import { fileOf, type Media } from '../local/media'
 import { DownloadFailed } from '../media/download'
 import type { MediaOrigin } from '../media/origin'
-import { remoteSource } from '../media/remote'
+import { patientSource, remoteSource } from '../media/remote'
 import { openedFile } from '../media/segmented-file'
 import { SEGMENT } from '../media/segments'
 import { blobSource, streamOf, type Source } from '../media/source'
@@ -63,7 +63,8 @@ export class MediaSources {
   private async segmented(media: Media): Promise<Source> {
     const { segments, size } = media
     if (media.key === undefined || segments?.url === undefined) throw new DownloadFailed('gone')
-    return openedFile(this.remote(segments.url, segments.size), fromBase64(media.key), size)
+    const sealed = patientSource(this.remote(segments.url, segments.size))
+    return openedFile(sealed, fromBase64(media.key), size)
   }
 
   private async renditionOf(key: string, name: string): Promise<Source> {

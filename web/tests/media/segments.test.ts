@@ -6,6 +6,8 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Bytes } from '../../src/local/bytes'
+import { DownloadFailed } from '../../src/media/download'
+import { patientSource } from '../../src/media/remote'
 import { openedFile, plainSize, sealedFile, sealedSize } from '../../src/media/segmented-file'
 import { OpenedStream, sealStream } from '../../src/media/segmented-stream'
 import { Forged, SEGMENT, SegmentCipher, TAG } from '../../src/media/segments'
@@ -200,5 +202,26 @@ describe('a stream of segments', () => {
       }),
       { numRuns: 100 }
     )
+  })
+})
+
+describe('a large file on a bad line', () => {
+  it('is read on after the connection was lost, and not if it is gone', async () => {
+    const answers: ('lost' | 'gone' | Uint8Array<ArrayBuffer>)[] = ['lost', 'lost', new Uint8Array(3), 'gone']
+    const source: Source = {
+      size: 3,
+      read: () => {
+        const answer = answers.shift() ?? 'gone'
+        return typeof answer === 'string'
+          ? Promise.reject(new DownloadFailed(answer))
+          : Promise.resolve(answer)
+      }
+    }
+    const patient = patientSource(source, [1, 1])
+    expect(await patient.read(0, 3)).toHaveLength(3)
+    await expect(patient.read(0, 3)).rejects.toMatchObject({ reason: 'gone' })
+    answers.push('lost', 'lost', 'lost')
+    await expect(patient.read(0, 3)).rejects.toMatchObject({ reason: 'lost' })
+    expect(answers).toEqual([])
   })
 })

@@ -42,6 +42,10 @@ RECEIVED = """(async () => {
 })()"""
 
 
+#: Which transport the newest connection has.
+UFRAG = "/a=ice-ufrag:(\\S+)/.exec(window.connections.at(-1).currentLocalDescription.sdp)[1]"
+
+
 async def prepare(*everybody: Someone) -> None:
     """Before the page is loaded."""
     for person in everybody:

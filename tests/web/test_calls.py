@@ -14,6 +14,8 @@ from tests.interop.converse import chromium as run_chromium
 from tests.web.calls import (
     ARGUMENTS,
     DEVICES,
+    KEEP,
+    UFRAG,
     answer,
     call,
     click,
@@ -26,6 +28,7 @@ from tests.web.calls import (
     received,
     sees,
 )
+from tests.web.device import until
 from tests.web.people import People, down
 from tests.web.person import DESKTOP, PHONE
 
@@ -117,13 +120,35 @@ async def test_of_several_devices_one_answers_and_the_call_outlives_the_server(
     await ben.open(f"#/chat/{ada.address}")
     await prepare(ada, ben, laptop)
 
+    # two browsers ring, one of them in two tabs; that which does not lead the connection answers
+    await laptop.do("tab", 1)
+    await laptop.do("page", "addInitScript", KEEP)
+    await laptop.open()
     await call(ada)
     await ben.shows(".incoming")
     await laptop.shows(".incoming")
+    await laptop.do("tab", 0)
+    await laptop.shows(".incoming")
+    await laptop.do("tab", 1)
     await answer(laptop)
     await ben.hides(".incoming")
     await connected(ada, laptop)
     await hears(laptop)
+
+    # the other tab leads no more, which nobody hears; the transports can be restarted over the new connection
+    await laptop.do("tab", 0)
+    assert await laptop.on(".incoming, .call", "count") == 0
+    await laptop.do("page", "close")
+    await laptop.do("tab", 1)
+    before = await ada.evaluate(UFRAG)
+    await laptop.evaluate("dispatchEvent(new Event('online'))")
+
+    async def restarted() -> bool:
+        return bool(await ada.evaluate(UFRAG) != before)
+
+    await until(restarted)
+    await hears(laptop)
+    await hears(ada)
 
     # nobody hears that the server is away, and what is done afterwards arrives
     async with down(house):

@@ -85,6 +85,12 @@ export class Calling {
     await this.useDevices(call, video)
     if (call.ended) return
     await this.app.call({ do: 'propose', id: call.id, to, video, tab: this.app.tab })
+    call.prepare()
+  }
+
+  /** Somebody calls, so relays will soon be needed. */
+  expect({ with: account }: CallState): void {
+    this.configuration(account).catch(() => undefined)
   }
 
   async accept({ id, with: account }: CallState, video: boolean): Promise<void> {

@@ -11,8 +11,13 @@ const LATE_MS = 4000
 
 export function relays(app: App, api: Api): (account: Address) => Promise<RTCConfiguration> {
   let known: { servers: RTCIceServer[]; until: number } | undefined
-  const ask = async (): Promise<RTCIceServer[]> => {
-    if (known && performance.now() < known.until) return known.servers
+  let asking: Promise<RTCIceServer[]> | undefined
+  const ask = (): Promise<RTCIceServer[]> => {
+    if (known && performance.now() < known.until) return Promise.resolve(known.servers)
+    asking ??= fresh().finally(() => (asking = undefined))
+    return asking
+  }
+  const fresh = async (): Promise<RTCIceServer[]> => {
     const answer = await api.relays()
     if (!answer.ok) return known?.servers ?? []
     const { ice_servers: all, expires_in: seconds } = answer.value

@@ -257,14 +257,25 @@ export class Call {
       void this.queue(() => this.restart()).catch((error: unknown) => this.missed(error))
   }
 
-  private async initiate(): Promise<void> {
+  /** While it rings on the other side: makes what is sent when somebody accepts. */
+  prepare(): void {
+    if (this.ended) return
+    this.offering ??= this.queue(() => this.offer())
+    this.offering.catch((error: unknown) => this.failed(error))
+  }
+
+  private async offer(): Promise<Description | undefined> {
     const peer = await this.connect()
-    if (!peer) return
+    if (!peer) return undefined
     if (!this.microphone) peer.pc.addTransceiver('audio', { direction: 'sendrecv' })
-    const offer = await peer.offer()
-    await this.describe('session-initiate', offer, { initiator: this.deps.me })
+    return peer.offer()
+  }
+
+  private async initiate(): Promise<void> {
+    const offer = await (this.offering ?? this.offer())
+    if (!offer || this.ended) return
     this.initiated = true
-    peer.release()
+    await this.describe('session-initiate', offer, { initiator: this.deps.me })
   }
 
   private async requested(iq: string, xml: string): Promise<void> {
@@ -332,9 +343,8 @@ export class Call {
     const offered = await this.opened(element)
     const answer = await peer.answer(offered)
     if (!answer.contents.some(({ media }) => media === 'audio')) throw new Unacceptable('no audio')
-    await this.describe('session-accept', answer, { responder: this.deps.me })
     this.accepted = true
-    peer.release()
+    await this.describe('session-accept', answer, { responder: this.deps.me })
     this.begun()
   }
 
@@ -374,7 +384,6 @@ export class Call {
     ok()
     const answer = await peer.answer(added)
     await this.describe('content-accept', answer)
-    peer.release()
     return undefined
   }
 
@@ -402,6 +411,7 @@ export class Call {
   // -- the session -----------------------------------------------------------------------------------------------------
 
   private restarting = false
+  private offering: Promise<Description | undefined> | undefined
 
   private async connect(): Promise<Peer | undefined> {
     const configuration = await this.deps.configuration(this.view.with)
@@ -439,13 +449,16 @@ export class Call {
     who: { initiator?: string; responder?: string } = {}
   ): Promise<string> {
     const sealed = new Map<string, OutgoingXml>()
-    for (const content of this.device || this.sealed ? description.contents : []) {
-      const print = content.transport.fingerprint
+    const seal = async ({ name, transport: { fingerprint: print } }: Content): Promise<void> => {
       const xml = print && (await this.deps.act({ do: 'seal', id: this.id, text: print.value }))
-      if (print && typeof xml === 'string') sealed.set(content.name, sealedFingerprint(print, { xml }))
+      if (print && typeof xml === 'string') sealed.set(name, sealedFingerprint(print, { xml }))
     }
+    if (this.device || this.sealed) await Promise.all(description.contents.map(seal))
     const element = jingle(action, this.id, who, ...describe(description, sealed))
-    const error = (await this.deps.act({ do: 'send', id: this.id, xml: element.xml })) as string
+    const sent = this.deps.act({ do: 'send', id: this.id, xml: element.xml })
+    // candidates follow in the same stream, and need not wait for the answer
+    this.peer?.release()
+    const error = (await sent) as string
     if (error && action.startsWith('session-'))
       throw new Ended(error === 'item-not-found' ? 'gone' : 'general-error')
     return error
@@ -453,8 +466,7 @@ export class Call {
 
   /** A description with the certificates decrypted. Throws Unacceptable for one that is not vouched for as before. */
   private async opened(element: Xml): Promise<Description> {
-    const contents: Content[] = []
-    for (const content of contentsIn(element)) contents.push(await this.vouched(content))
+    const contents = await Promise.all(contentsIn(element).map((content) => this.vouched(content)))
     return { contents, bundle: bundleIn(element) }
   }
 
@@ -489,8 +501,9 @@ export class Call {
     this.restarting = true
     const mine = await peer.restart(configuration)
     const error = await this.tellTransports(mine)
-    if (error === 'conflict') await peer.rollBack()
-    if (error) this.restarting = false
+    if (!error) return
+    await peer.rollBack()
+    this.restarting = false
   }
 
   private async tellTransports({ contents }: Description): Promise<string> {

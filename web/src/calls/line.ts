@@ -130,7 +130,7 @@ export class CallLine {
     this.replace(old, call)
   }
 
-  private replace(old: Entry, call: Entry): void {
+  private replace(old: Pick<Entry, 'id' | 'tab'>, call: Entry): void {
     const { tab } = old
     Object.assign(call, { tab, phase: 'accepted' })
     this.show()
@@ -220,6 +220,16 @@ export class CallLine {
   }
 
   private propose({ id, to, video, tab }: CallAction & { do: 'propose' }): void {
+    const theirs = [...this.calls.values()].find(
+      (one) => one.with === to && !one.outgoing && one.phase === 'ringing'
+    )
+    if (theirs) {
+      // they were faster: calling them answers their call
+      theirs.stop()
+      this.remember(id)
+      this.replace({ id, tab }, theirs)
+      return
+    }
     const since = this.deps.now()
     const call = this.add({
       ...{ id, with: to, outgoing: true, video, phase: 'proposed', tab },

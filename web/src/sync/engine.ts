@@ -152,7 +152,8 @@ export class Engine implements Leading {
   static async open(db: Database, me: Address, deps: EngineDeps, store: Store<Live>): Promise<Engine> {
     const engine = new Engine(db, me, deps, store)
     await engine.build()
-    engine.live.change({ leads: true })
+    // calls that other tabs have are told by them
+    engine.live.change({ leads: true, calls: undefined })
     engine.clockless = setTimeout(() => engine.withoutServer(), WITHOUT_SERVER_MS)
     engine.connection.start()
     return engine

@@ -81,6 +81,7 @@ beforeEach(() => {
 async function deliver(): Promise<void> {
   const all = [ada, phone, laptop]
   for (let round = 0; round < 20; round++) {
+    await new Promise((done) => setTimeout(done))
     const waiting = all.flatMap((device) => device.sent.splice(0).map((stanza) => ({ stanza, from: device })))
     if (!waiting.length) return
     for (const { stanza, from } of waiting) {
@@ -177,6 +178,16 @@ test.each([
   const [caller, other] = mine === winner ? [ada, phone] : [phone, ada]
   expect(caller.events).toMatchObject([{ type: 'proceed', id: winner, peer: other.jid }])
   expect(other.events).toMatchObject([{ type: 'replaced', by: winner, peer: caller.jid }])
+})
+
+test('calling somebody who calls already answers them', async () => {
+  await calls('theirs')
+  await phone.line.act({ do: 'propose', id: 'mine', to: ADA, video: false, tab: 'p' })
+  await deliver()
+  expect(phone.calls).toMatchObject([{ id: 'theirs', phase: 'accepted', tab: 'p' }])
+  expect(phone.events).toMatchObject([{ type: 'replaced', id: 'mine', by: 'theirs', peer: ada.jid }])
+  expect(ada.events).toMatchObject([{ type: 'proceed', id: 'theirs', peer: phone.jid }])
+  expect(laptop.calls).toEqual([])
 })
 
 test('somebody who calls again from another device goes on with the call', async () => {

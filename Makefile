@@ -60,9 +60,9 @@ coverage: .venv/.ready ## Which lines and branches of core, accounts and wire th
 mutants: .venv/.ready ## Plant faults in what differs from main, or in MUTANTS ("codes PINs SASL router log"): tests have to find 9 of 10
 	$(BIN)/python -m tests.mutants.run $(or $(MUTANTS),--changed --minutes 15)
 
-calls: .venv/.ready ## Dino calls and is called; groups call at a real LiveKit server, which is built once (90 s)
+calls: .venv/.ready web/dist/.ready ## Dino and the web app call the SDK; groups call at a real LiveKit server, built once (90 s)
 	scripts/debian-packages.sh tests/calls/debian-packages.txt
-	CALLS=long LIVEKIT=$$(scripts/livekit.sh) $(UV) run --no-sync --with livekit==1.2.0 python -m pytest tests/calls/test_livekit.py tests/interop/test_calls.py -v
+	CALLS=long LIVEKIT=$$(scripts/livekit.sh) $(UV) run --no-sync --with livekit==1.2.0 python -m pytest tests/calls/test_livekit.py tests/interop/test_calls.py tests/web/test_calls_sdk.py -v
 
 soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
 	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import av
 import pytest
@@ -19,6 +20,7 @@ from kith.client.events import Listener
 from tests.calls.headless import Meter, Picture, Tone
 from tests.client.conftest import People, event
 from tests.conftest import RunningServer
+from tests.raw import condition, online
 
 ROOT = Path(__file__).parents[2]
 
@@ -174,3 +176,101 @@ async def test_the_bot_of_the_guide_answers_the_phone(people: People) -> None:
     finally:
         bot.kill()
         await bot.wait()
+
+
+async def test_a_fingerprint_that_is_not_what_the_device_has_sent_ends_the_call(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = await two(people)
+    await people.has_keys(ada, ben.jid)
+    seal = ben.calls.seal
+
+    async def forged(jingle: Element, peer: str, device: int) -> bool:
+        done = await seal(jingle, peer, device)
+        for payload in jingle.iter("{eu.siacs.conversations.axolotl}payload"):
+            payload.text = "AAAA" + (payload.text or "")[4:]
+        return done
+
+    monkeypatch.setattr(ben.calls, "seal", forged)
+    events = ben.events()
+    placed = await ada.calls.place(ben.jid, Tone())
+    call = await rings(events)
+    await call.accept(Tone())
+    assert (placed.reason, await call.ended()) == ("security-error", "security-error")
+
+
+async def test_another_certificate_than_the_one_that_was_announced_is_not_talked_to(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a server had put itself between the devices, and the other app did not encrypt fingerprints."""
+    ada, ben = await two(people)
+
+    async def replaced(jingle: Element, peer: str, device: int) -> bool:
+        for print in jingle.iter("{urn:xmpp:jingle:apps:dtls:0}fingerprint"):
+            print.text = ":".join(["AB"] * 32)
+        return False
+
+    monkeypatch.setattr(ben.calls, "seal", replaced)
+    events = ben.events()
+    placed = await ada.calls.place(ben.jid, Tone())
+    call = await rings(events)
+    await call.accept(Tone())
+    assert placed.trust is Trust.PLAIN
+    assert await placed.ended() == "connectivity-error"
+
+
+async def test_requests_about_somebody_elses_session_are_refused(people: People) -> None:
+    ada, ben = await two(people)
+    eve = await online(people.server.port, people.account("eve").partition("@")[0])
+    events = ben.events()
+    placed = await ada.calls.place(ben.jid, Tone())
+    call = await rings(events)
+    device = str(ben._stream.boundjid.full)
+    for action in ("session-initiate", "session-terminate", "transport-info", "session-accept"):
+        answer = await eve.iq(
+            "set", f"<jingle xmlns='urn:xmpp:jingle:1' action='{action}' sid='{call.id}'/>", device
+        )
+        assert condition(answer) == "item-not-found", action
+    for name in ("retract", "finish"):
+        ending = f"<{name} xmlns='urn:xmpp:jingle-message:0' id='{call.id}'/>"
+        eve.send(f"<message to='{ben.jid}' type='chat'>{ending}</message>")
+    await eve.ping()
+    await call.accept(Tone())
+    await placed.connected()
+    await eve.iq(
+        "set", f"<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='{call.id}'/>", device
+    )
+    await Meter(await call.track("audio")).frames(10, loud=True)
+    await placed.hang_up()
+    eve.abort()
+
+
+async def test_a_description_that_is_not_valid_ends_the_call_and_nothing_of_it_is_logged(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "kith")
+    ben = await people.open(people.account("ben"))
+    ada = await online(people.server.port, people.account("ada").partition("@")[0])
+    events = ben.events()
+    ada.send(
+        f"<message to='{ben.jid}' type='chat'><propose xmlns='urn:xmpp:jingle-message:0' id='x'>"
+        "<description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'/></propose></message>"
+    )
+    call = await rings(events)
+    accepting = asyncio.ensure_future(call.accept(Tone()))
+    await ada.take(lambda e: e.find("{urn:xmpp:jingle-message:0}proceed") is not None)
+    device = str(ben._stream.boundjid.full)
+    secret = "192.0.2.99"
+    answer = await ada.iq(
+        "set",
+        "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='x'>"
+        f"<content creator='initiator' name='{secret}&#10;a=x'/></jingle>",
+        device,
+    )
+    assert answer.get("type") == "result"
+    assert await call.ended() == "failed-application"
+    await accepting
+    terminated = await ada.take(lambda e: e.get("type") == "set")
+    assert terminated[0].get("action") == "session-terminate"
+    assert secret not in caplog.text
+    ada.abort()

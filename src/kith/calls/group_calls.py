@@ -41,6 +41,10 @@ LOOK_SECONDS, EMPTY_SECONDS = 5.0, 60.0
 MAX_JOINS, JOINS_SECONDS = 60, 600.0
 
 
+#: How many identities of one call are remembered; beyond it, old ones that are not there are forgotten.
+_REMEMBERED = 512
+
+
 class Refusal(Exception):
     """Somebody can't join: ``not-found`` (no such group, or not a member), ``too-many``, ``unavailable``.
 
@@ -139,6 +143,9 @@ class GroupCalls(Feature):
             if len(there) >= MOST:
                 raise Refusal("too-many", f"{MOST} devices are in this call already.")
             identity = self._randomness.hex(16)
+            if len(call.people) >= _REMEMBERED:  # some join again and again, over a bad network
+                newest = list(call.people)[-_REMEMBERED // 2 :]
+                call.people = {one: call.people[one] for one in {*there, *newest} & call.people.keys()}
             call.people[identity] = account
             await self._write(group, call)
         token = self._sfus[call.url].token(call.id, identity, TOKEN_SECONDS)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import others
 from lab import Server, free_port, kith
-from phone import Phone, TCPLine, Traffic, WebLine
+from phone import Phone, TCPLine, Ticket, Traffic, WebLine
 from rich.console import Console
 from rich.table import Table
 from run import OUT, machine
@@ -38,6 +38,8 @@ PHONE_ASKS = 300  # Conversations
 #: Of the contacts' chatter; longer than acknowledgements wait (40 ms), so that they are not spared.
 _PAUSE = 0.2
 _PAGE = 50
+#: How often a phone is woken in a day.
+WAKES = 24
 
 ROWS = (
     ("first", "first login, with a password"),
@@ -49,6 +51,12 @@ ROWS = (
     ("received", "a message of 1 kB comes, and is acknowledged"),
     ("silent", "an hour, the phone says nothing"),
     ("asking", "an hour, the phone asks every five minutes"),
+    (
+        "woken",
+        "a message of 1 kB wakes a phone without a connection: it resumes its session, TLS by a ticket",
+    ),
+    ("woken_login", "… the session had ended: a login with a token, and the archive since"),
+    ("pocket", "a day in the pocket, a message an hour, each by a push; in between, there is no connection"),
     ("active", f"{CONTACTS} contacts chatter ({5 * CONTACTS} stanzas), the app is open"),
     ("inactive", "… the app rests"),
     ("looked", "… and what comes when it is opened"),
@@ -152,6 +160,46 @@ def messages(server: Server, contact: Phone) -> Found:
     return {"sent": sent, "received": received}
 
 
+def woken(server: Server, contact: Phone) -> Found:
+    """A push has woken the phone for a message: it comes, takes it, and its connection is lost again."""
+    phone = _online(server, "u0")
+    phone.settle(0.5)
+    spent = [_wake(server, phone, contact, resume=True) for _ in range(WAKES)]
+    last = spent[0].__class__(*(sum(one) for one in zip(*spent, strict=True)))
+    found = {"woken": median([{"": one} for one in spent])[""], "pocket": last}
+    phone.dial(TCPLine(server.secure))
+    phone.log_in()  # for a ticket, and a session that ends now
+    assert isinstance(phone.line, TCPLine)
+    ticket = phone.line.ticket
+    phone.leave()
+    found["woken_login"] = _wake(server, phone, contact, resume=False, ticket=ticket)
+    return found
+
+
+def _wake(
+    server: Server, phone: Phone, contact: Phone, resume: bool, ticket: Ticket | None = None
+) -> Traffic:
+    if resume:
+        assert isinstance(phone.line, TCPLine)
+        ticket = phone.line.ticket
+        phone.lose()
+        time.sleep(0.2)
+    id = f"woken-{_chance.randbytes(6).hex()}"
+    contact.send(message("u0", id), ask=True)
+    phone.dial(TCPLine(server.secure, ticket=ticket))
+
+    def work() -> None:
+        phone.log_in(resume)
+        if not resume:
+            phone.send(
+                "<iq xmlns='jabber:client' type='set' id='since'><query xmlns='urn:xmpp:mam:2'>"
+                "<set xmlns='http://jabber.org/protocol/rsm'><max>1</max><before/></set></query></iq>"
+            )
+            phone.wait_for("iq", lambda iq: iq.get("id") == "since")
+
+    return measured(phone, work, Traffic())
+
+
 def chatter(server: Server, contacts: list[Phone]) -> Found:
     """Presence and typing of all contacts, at an app that is open, and at one that rests."""
     phone = _online(server, "u0")
@@ -241,6 +289,7 @@ def measure(server: Server, times: int) -> Found:
     correspondent.settle()
     found = chatter(server, contacts)
     found |= median([messages(server, correspondent) for _ in range(times)])
+    found |= woken(server, correspondent)
     for contact in contacts:
         contact.leave()
     time.sleep(1)

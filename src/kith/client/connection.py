@@ -15,6 +15,7 @@ from slixmpp.exceptions import IqError, IqTimeout
 from kith.client import sendable
 from kith.client.errors import ClientError, ServerLacks
 from kith.client.events import ConnectionChanged
+from kith.client.heartbeat import Heartbeat
 from kith.client.message import Link
 from kith.client.stream import Stream
 
@@ -22,7 +23,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between attempts
 #: A connection that lasted for this many seconds resets the pause; longer, if a stanza of ours may have ended
 #: it.
 _STABLE, _STABLE_BLAMED = 2.0, 60.0
-_PING_EVERY, _PING_TIMEOUT = 60.0, 20.0  # seconds
+#: Seconds of silence until the first ping (`Heartbeat` learns how many it can be), and for its answer.
+_PING_EVERY, _PING_TIMEOUT = 60.0, 20.0
 _ATTEMPT_TIMEOUT = 30.0  # seconds
 
 
@@ -34,7 +36,7 @@ class Connection:
     """
 
     __slots__ = (
-        *("_address", "_closing", "_direct_tls", "_ended", "_on_change", "_pinging", "_set_up"),
+        *("_address", "_closing", "_direct_tls", "_ended", "_heartbeat", "_on_change", "_pinging", "_set_up"),
         *("_set_up_done", "_setting_up", "_wake", "first", "link", "stream"),
     )
 
@@ -59,6 +61,7 @@ class Connection:
         self._ended: asyncio.Future[str] | None = None
         self._setting_up: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(_PING_EVERY)
         self._wake = asyncio.Event()
         stream.on_closed = self._on_closed
         stream.add_event_handler("session_start", self._on_session)
@@ -177,11 +180,17 @@ class Connection:
     async def _keep_alive(self) -> None:
         ping = self.stream.plugin["xep_0199"].send_ping
         while True:
-            await asyncio.sleep(_PING_EVERY)
+            silence = time.monotonic() - self.stream.heard
+            if (left := self._heartbeat.pause - silence) > 0:
+                await asyncio.sleep(left)  # what comes meanwhile shows as well that the connection lives
+                continue
             try:
                 await ping(JID(self.stream.boundjid.host), timeout=_PING_TIMEOUT)
+                self._heartbeat.answered(silence)
             except IqTimeout:
                 if self.stream.silent_for(_PING_TIMEOUT):
+                    self._heartbeat.lost(silence)
                     self.stream.abort()
+                    return
             except IqError:
-                pass  # an error is an answer as well
+                self._heartbeat.answered(silence)  # an error is an answer as well

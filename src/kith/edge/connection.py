@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         "_writable",
         "asked",
         "heard",
+        "survived",
     )
 
     def __init__(self, edge: Edge) -> None:
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         # `kith.edge.keepalive.Watched`, in turns of the wheel
         self.heard = 0
         self.asked = -1
+        self.survived = 0
         self._beats: tuple[int, int] | None = None  # when it last sent a sign of life, and the interval
 
     @property

@@ -5,7 +5,11 @@ its session waits to be resumed, if it can be. How long depends on the client (`
 signs of life at an interval of its own is never pinged, since each packet wakes a phone's radio (XEP-0286),
 and the phone knows best when it is awake anyway.
 
-One timer wheel serves all connections. It costs each of them two numbers, and no timer or task.
+A silence after which a client has answered may be half as long again the next time, since the network has
+kept the connection. A new connection begins anew: whoever was lost is on another network, or was silent for
+too long.
+
+One timer wheel serves all connections. It costs each of them three numbers, and no timer or task.
 """
 
 from __future__ import annotations
@@ -32,12 +36,16 @@ class Rules(NamedTuple):
     ping_timeout: float
     proxy_timeout: float
 
-    def patience(self, liveness: Liveness) -> float:
-        """How many seconds a client may be silent before it is pinged."""
+    def patience(self, liveness: Liveness, survived: float = 0.0) -> float:
+        """How many seconds a client may be silent before it is pinged.
+
+        ``survived``: the longest silence after which it has answered, over this connection. As the network
+        has kept the connection for so long, it may be longer the next time.
+        """
         if not self.ping_after:
             return math.inf
         usual = self.ping_after * (2 if liveness.resumable else 1) * (2 if liveness.resting else 1)
-        patience = max(usual, min(liveness.interval * _SLACK, self.longest))
+        patience = max(usual, min(max(liveness.interval, survived) * _SLACK, self.longest))
         if liveness.proxied and not 0 < liveness.interval < self.proxy_timeout:
             return min(patience, _IN_TIME * self.proxy_timeout)
         return patience
@@ -62,10 +70,12 @@ class Watched(Protocol):
     """A connection on the wheel.
 
     ``heard``: the turn in which something was last received. ``asked``: the turn in which it was pinged.
+    ``survived``: after how many turns of silence it was pinged last; it has answered unless ``asked`` is set.
     """
 
     heard: int
     asked: int
+    survived: int
 
     def liveness(self) -> Liveness | None:
         """What decides how long the client may be silent; None while its silence means nothing."""
@@ -129,7 +139,8 @@ class Wheel(Generic[_W]):
         liveness = connection.liveness()
         if liveness is None or connection.heard >= connection.asked:
             connection.asked = _NOTHING
-        patience = self.rules.patience(liveness) if liveness is not None else math.inf
+        survived = connection.survived * self.rules.turn
+        patience = self.rules.patience(liveness, survived) if liveness is not None else math.inf
         silent = (self.now - connection.heard) * self.rules.turn
         if connection.asked:
             left = connection.asked + self._grace - self.now
@@ -140,6 +151,7 @@ class Wheel(Generic[_W]):
             self._put(connection, self._turns(patience - silent))
         else:
             self._put(connection, self._grace)
+            connection.survived = max(connection.survived, self.now - connection.heard)
             connection.asked = self.now
             connection.send_ping()
 

@@ -37,7 +37,8 @@ export class Connection {
   private readonly liveness = new Liveness(
     () => this.online,
     () => this.askForAck(),
-    () => this.lose()
+    () => this.lose(),
+    () => this.active
   )
   private readonly ackRequests = new AckRequests(() => this.askForAck())
   private readonly reconnection = new Reconnection(() => this.connect())

@@ -60,6 +60,7 @@ async def test_two_people_hear_and_see_each_other(people: People) -> None:
     # a voice call, in which both turn on their cameras later
     await call(ada)
     await ben.shows(".incoming:has-text('Incoming voice call')")
+    assert await ben.do("axe") == []
     await ada.shows(".call:has-text('Ringing')")
     await answer(ben)
     await connected(ada, ben)
@@ -67,6 +68,7 @@ async def test_two_people_hear_and_see_each_other(people: People) -> None:
     await hears(ben)
     for person in (ada, ben):
         await person.shows(".trust[data-trust=trusted]")
+    assert await ada.do("axe") == []
     await ada.press("Camera")
     await sees(ben)
     await ben.press("Camera")

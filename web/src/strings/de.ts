@@ -1227,6 +1227,7 @@ export const de: Texts = {
   'call.forged': 'Beendet: Die Verschlüsselung ließ sich nicht bestätigen',
   'call.incoming.voice': 'Eingehender Sprachanruf',
   'call.incoming.video': 'Eingehender Videoanruf',
+  'call.locked': 'Jemand ruft an',
   'call.accept': 'Annehmen',
   'call.accept.video': 'Mit Video annehmen',
   'call.accept.voice': 'Ohne Video annehmen',

@@ -1178,6 +1178,7 @@ export const en = {
   'call.forged': 'Ended: the encryption could not be confirmed',
   'call.incoming.voice': 'Incoming voice call',
   'call.incoming.video': 'Incoming video call',
+  'call.locked': 'Somebody is calling',
   'call.accept': 'Accept',
   'call.accept.video': 'Accept with video',
   'call.accept.voice': 'Accept without video',

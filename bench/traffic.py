@@ -53,7 +53,7 @@ ROWS = (
     ("asking", "an hour, the phone asks every five minutes"),
     (
         "woken",
-        "a message of 1 kB wakes a phone without a connection: it resumes its session, TLS by a ticket",
+        "a message wakes a phone without a connection: it resumes its session, TLS by a ticket",
     ),
     ("woken_login", "… the session had ended: a login with a token, and the archive since"),
     ("pocket", "a day in the pocket, a message an hour, each by a push; in between, there is no connection"),
@@ -165,8 +165,8 @@ def woken(server: Server, contact: Phone) -> Found:
     phone = _online(server, "u0")
     phone.settle(0.5)
     spent = [_wake(server, phone, contact, resume=True) for _ in range(WAKES)]
-    last = spent[0].__class__(*(sum(one) for one in zip(*spent, strict=True)))
-    found = {"woken": median([{"": one} for one in spent])[""], "pocket": last}
+    day = Traffic(*(sum(one) for one in zip(*spent, strict=True)))
+    found = {"woken": median([{"": one} for one in spent])[""], "pocket": day}
     phone.dial(TCPLine(server.secure))
     phone.log_in()  # for a ticket, and a session that ends now
     assert isinstance(phone.line, TCPLine)

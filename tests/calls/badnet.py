@@ -106,6 +106,13 @@ class BadNetwork(asyncio.DatagramProtocol):
             if flow.transport is not None:
                 flow.transport.close()
 
+    def change_addresses(self) -> None:
+        """From now on, all clients come from other ports, as after a change of network."""
+        for flow in self._flows.values():
+            if flow.transport is not None:
+                flow.transport.close()
+        self._flows.clear()
+
     def datagram_received(self, data: bytes, addr: Any) -> None:
         flow = self._flows.get(addr)
         if flow is None:

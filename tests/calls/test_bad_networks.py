@@ -102,6 +102,23 @@ async def test_a_cut_of_ten_seconds_is_outlived(people: People, coturn: Coturn, 
         assert [call.state for call in calls] == [CallState.CONNECTED] * 2
 
 
+async def test_after_a_change_of_address_the_call_goes_on(
+    people: People, coturn: Coturn, proxied: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay knows its clients by their addresses, so nothing comes through until ICE is restarted."""
+    monkeypatch.setattr("kith.client.calls.media.RESTART_SECONDS", 1.0)
+    async with network(coturn, proxied) as line, calling(people, RELAY) as calls:
+        meters = [Meter(await call.track("audio")) for call in calls]
+        for _ in range(2):
+            for meter in meters:
+                await meter.frames(10, loud=True)
+            line.change_addresses()
+            await asyncio.sleep(1)
+        for meter in meters:
+            await meter.frames(50, loud=True)
+        assert [call.state for call in calls] == [CallState.CONNECTED] * 2
+
+
 async def test_a_relay_that_is_reached_by_tcp_alone_is_enough(people: People) -> None:
     async with calling(people, CallSettings(relay_only=True, relay="tcp")) as calls:
         for call in calls:

@@ -11,11 +11,13 @@ from xml.etree.ElementTree import Element
 from kith.client.calls import xml
 from kith.client.calls.values import CallEnded, CallState
 from kith.client.calls.xml import Signal
-from kith.client.errors import Refused
+from kith.client.errors import NotOnline, Refused
 from kith.client.message import Trust
 
 if TYPE_CHECKING:
-    from aiortc import MediaStreamTrack
+    from collections.abc import Sequence
+
+    from aiortc import MediaStreamTrack, RTCIceServer
 
     from kith.client.calls.media import CallMedia
 
@@ -46,6 +48,9 @@ class Line(Protocol):
 
     async def media(self, call: Call) -> CallMedia:
         """A connection for a call, with new credentials for the relay."""
+
+    async def relays(self) -> Sequence[RTCIceServer]:
+        """The relays, with new credentials."""
 
     def changed(self, call: Call) -> None:
         """The state of a call is another one."""
@@ -218,7 +223,9 @@ class Call:
         await self._line.ask(self.peer_device, request)
 
     async def _open(self) -> CallMedia:
-        self._media = await self._line.media(self)
+        media = self._media = await self._line.media(self)
+        if self.outgoing:  # one side alone, or both would restart at once
+            media.on_silence = lambda: self._run(self._restart(media))
         if self.state is CallState.ENDED:
             await self._media.close()
             raise CallEnded(self.reason)
@@ -251,7 +258,22 @@ class Call:
     def candidates(self, jingle: Element) -> None:
         """The other device has further candidates."""
         if self._media is not None:
-            self._run(self._media.add_candidates(jingle))
+            self._run(self._candidates(self._media, jingle))
+
+    async def _candidates(self, media: CallMedia, jingle: Element) -> None:
+        if not media.is_restart(jingle):
+            await media.add_candidates(jingle)
+            return
+        ours = await media.restarted(jingle, await self._line.relays())
+        if ours:
+            await self._line.ask(self.peer_device, xml.request("transport-info", self.id, *ours))
+        await media.go_on(jingle)
+
+    async def _restart(self, media: CallMedia) -> None:
+        """Looks for another way, after the address of one side has changed."""
+        with suppress(NotOnline, Refused):  # what there is stays as it is
+            contents = await media.restart(await self._line.relays())
+            await self._line.ask(self.peer_device, xml.request("transport-info", self.id, *contents))
 
     def media_state(self, state: str) -> None:
         """The connection has another state."""

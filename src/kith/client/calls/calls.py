@@ -28,7 +28,7 @@ from kith.client.stanzas import leaf
 from kith.client.stream import Stream
 
 if TYPE_CHECKING:
-    from aiortc import MediaStreamTrack
+    from aiortc import MediaStreamTrack, RTCIceServer
 
     from kith.client.calls.fingerprints import Fingerprints
     from kith.client.calls.media import CallMedia
@@ -297,8 +297,11 @@ class Calls:
         """A connection for a call, with new credentials for the relay."""
         from kith.client.calls.media import CallMedia
 
-        servers = await relays.servers(self._stream, self.settings)
-        return CallMedia(servers, self.settings.relay_only, call.media_state)
+        return CallMedia(await self.relays(), self.settings.relay_only, call.media_state)
+
+    async def relays(self) -> list[RTCIceServer]:
+        """The relays, with new credentials."""
+        return await relays.servers(self._stream, self.settings)
 
     def changed(self, call: Call) -> None:
         """The state of a call is another one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 from xml.etree.ElementTree import Element, SubElement
 
@@ -79,6 +79,18 @@ def candidates(jingle: Element) -> Iterator[RTCIceCandidate]:
                     continue
                 candidate.sdpMid = _form("name", content.get("name"))
                 yield candidate
+
+
+def credentials(jingle: Element) -> Iterator[tuple[str, str, str]]:
+    """Name, ufrag and pwd of the contents of a ``transport-info``; the latter may be empty."""
+    for content in jingle.findall(f"{{{JINGLE}}}content")[:_MOST_CONTENTS]:
+        for transport in content.iterfind(f"{{{ICE}}}transport"):
+            ufrag, pwd = transport.get("ufrag", ""), transport.get("pwd", "")
+            yield (
+                _form("name", content.get("name")),
+                _form("ufrag", ufrag) if ufrag else "",
+                _form("pwd", pwd) if pwd else "",
+            )
 
 
 def _media_lines(content: Element, sender: Side) -> list[str]:
@@ -266,7 +278,20 @@ def _transport(media: MediaDescription) -> Element:
             setup = _SETUP[media.dtls.role]
             element = SubElement(transport, f"{{{DTLS}}}fingerprint", hash="sha-256", setup=setup)
             element.text = print.value
-    for one in media.ice_candidates:
+    _write_candidates(transport, media.ice_candidates)
+    return transport
+
+
+def transport_info(name: str, ufrag: str, pwd: str, candidates: Iterable[RTCIceCandidate]) -> Element:
+    """The content of a ``transport-info``."""
+    content = leaf(JINGLE, "content", creator="initiator", name=name)
+    transport = SubElement(content, f"{{{ICE}}}transport", ufrag=ufrag, pwd=pwd)
+    _write_candidates(transport, candidates)
+    return content
+
+
+def _write_candidates(transport: Element, candidates: Iterable[RTCIceCandidate]) -> None:
+    for one in candidates:
         attributes = {
             "component": str(one.component),
             "foundation": one.foundation,
@@ -282,4 +307,3 @@ def _transport(media: MediaDescription) -> Element:
         if one.relatedAddress:
             attributes |= {"rel-addr": one.relatedAddress, "rel-port": str(one.relatedPort or 0)}
         SubElement(transport, f"{{{ICE}}}candidate", attributes)
-    return transport

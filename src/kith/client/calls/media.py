@@ -12,6 +12,7 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransport,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -20,11 +21,14 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from kith.client.calls import jingle
 from kith.client.calls.jingle import Side, Unacceptable
+from kith.client.calls.restarting import Restartable
 from kith.client.calls.voice import Voice
 
 #: A connection over which nothing has come for so many seconds is lost. While it lives, reports come all the
 #: time, also when nobody speaks.
 SILENCE_SECONDS = 20.0
+#: After so many seconds of it, the device that has called looks for another way.
+RESTART_SECONDS = 5.0
 #: How long closing may take: a relay that is gone does not answer.
 _CLOSE_SECONDS = 3.0
 
@@ -37,7 +41,13 @@ class CallMedia:
     ) -> None:
         policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
         self._connection = RTCPeerConnection(RTCConfiguration(list(servers), policy))
+        self._servers, self._relay_only = list(servers), relay_only
         self._on_state = on_state
+        self._transports: dict[str, Restartable] = {}
+        self._restartable: dict[RTCIceTransport, Restartable] = {}
+        self._restarting = asyncio.Lock()
+        self.on_silence: Callable[[], None] = lambda: None
+        """Called when nothing has come for a while, so that a restart may help."""
         self._tracks: dict[str, asyncio.Future[MediaStreamTrack]] = {
             kind: asyncio.get_running_loop().create_future() for kind in ("audio", "video")
         }
@@ -59,13 +69,16 @@ class CallMedia:
 
     async def _watch(self) -> None:
         """Notices that the connection is lost, which the library does only after a minute."""
-        came, since = 0, time.monotonic()
+        came, since, asked = 0, time.monotonic(), False
         while time.monotonic() - since < SILENCE_SECONDS:
-            await asyncio.sleep(SILENCE_SECONDS / 8)
+            if not asked and time.monotonic() - since > RESTART_SECONDS:
+                asked = True
+                self.on_silence()
+            await asyncio.sleep(min(RESTART_SECONDS, SILENCE_SECONDS) / 4)
             stats = (await self._connection.getStats()).values()
             now = sum(one.bytesReceived for one in stats if one.type == "transport")
             if now != came:
-                came, since = now, time.monotonic()
+                came, since, asked = now, time.monotonic(), False
         self._on_state("failed")
 
     async def _drop_unread(self) -> None:
@@ -113,11 +126,47 @@ class CallMedia:
             if len(self._early) < 64:
                 self._early.append(element)
             return
-        for candidate in jingle.candidates(element):
-            try:
-                await self._connection.addIceCandidate(candidate)
-            except ValueError as error:  # of a kind that the library does not know
-                raise Unacceptable("candidate") from error
+        found = list(jingle.candidates(element))
+        for name, ufrag, _ in jingle.credentials(element):
+            transport = self._transports.get(name)
+            if transport is not None and ufrag in ("", transport.remote_ufrag):
+                await transport.add(one for one in found if one.sdpMid == name)
+
+    # -- restarts ------------------------------------------------------------------------------------
+
+    def is_restart(self, element: Element) -> bool:
+        """Whether a ``transport-info`` begins a restart, or answers one."""
+        return self._described and any(
+            ufrag and pwd and name in self._transports and self._transports[name].remote_ufrag != ufrag
+            for name, ufrag, pwd in jingle.credentials(element)
+        )
+
+    async def restart(self, servers: Sequence[RTCIceServer]) -> list[Element]:
+        """New candidates for all transports: the contents of a ``transport-info``."""
+        self._servers = list(servers)
+        made = {
+            transport: await transport.prepare(self._servers, self._relay_only)
+            for transport in dict.fromkeys(self._transports.values())
+        }
+        return [jingle.transport_info(name, *made[one]) for name, one in self._transports.items()]
+
+    async def restarted(self, element: Element, servers: Sequence[RTCIceServer]) -> list[Element]:
+        """The other side has new candidates. Returns ours, if they are not those that it answers."""
+        prepared = any(one.prepared for one in self._transports.values())
+        return [] if prepared else await self.restart(servers)
+
+    async def go_on(self, element: Element) -> None:
+        """Connects over the new candidates of both sides."""
+        found = list(jingle.candidates(element))
+        work, seen = [], set()
+        for name, ufrag, pwd in jingle.credentials(element):
+            transport = self._transports.get(name)
+            if transport is None or transport in seen or not ufrag or not pwd:
+                continue
+            seen.add(transport)
+            work.append(transport.go_on(ufrag, pwd, [one for one in found if one.sdpMid == name]))
+        async with self._restarting:
+            await asyncio.gather(*work)
 
     async def _describe(self, element: Element, kind: str, sender: Side) -> None:
         sdp = jingle.to_sdp(element, sender)
@@ -126,6 +175,12 @@ class CallMedia:
         except Exception as error:  # the library raises many kinds, for whatever a peer may send
             raise Unacceptable(type(error).__name__) from error
         self._described = True
+        made: dict[RTCIceTransport, Restartable] = {}
+        for transceiver in self._connection.getTransceivers():
+            ice = transceiver.receiver.transport.transport
+            made.setdefault(ice, self._restartable.get(ice) or Restartable(ice))
+            self._transports[transceiver.mid or ""] = made[ice]
+        self._restartable = made
         early, self._early = self._early, []
         for one in early:
             await self.add_candidates(one)
@@ -146,4 +201,5 @@ class CallMedia:
             future.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.gather(*(one.close() for one in self._restartable.values()))
                 await self._connection.close()

@@ -53,6 +53,16 @@ async def test_pictures_documents_and_places_go_from_one_to_the_other(people: Pe
     await shot(ada, "draw")
     await ada.press("Draw")
     await ada.on(SHEET + " textarea", "fill", "The sea")
+    # closed by mistake: what was written and drawn is still there, also after another chat was opened
+    await ada.press("Close")
+    await ada.shows("text=1 file not sent yet")
+    await ada.open("#/")
+    await ada.open_chat("Hello")
+    await shot(ada, "kept")
+    await ada.press("Continue")
+    await ada.shows(SHEET + " canvas")
+    assert await ada.on(SHEET + " textarea", "inputValue") == "The sea"
+    await ada.hides("text=1 file not sent yet")
     await ada.press("Send")
     await ada.hides(SHEET)
     await ada.shows(".bubble .picture img")

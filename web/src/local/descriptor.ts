@@ -8,6 +8,7 @@ import { cleanFileName } from './file-names'
 import { cleanName } from './names'
 import {
   LARGEST_WHOLE,
+  LONGEST_LOOP,
   MEDIA_KINDS,
   type Media,
   type MediaKind,
@@ -111,8 +112,14 @@ function lookOf(given: Given): Partial<Media> {
     ...(thumbnail !== undefined && { thumbnail }),
     ...(waveform !== undefined && base64.decode(waveform).every((one) => one <= LOUDEST) && { waveform }),
     ...(typeof album === 'string' && album !== '' && album.length <= LONGEST_ID && { album }),
-    ...(given['once'] === true && { once: true as const })
+    ...(given['once'] === true && { once: true as const }),
+    ...(given['loop'] === true && given['kind'] === 'video' && loopLasts(duration) && { loop: true as const })
   }
+}
+
+/** A long video that plays by itself would load more than anybody has asked for. */
+function loopLasts(duration: number | undefined): boolean {
+  return duration !== undefined && duration <= LONGEST_LOOP
 }
 
 function streamsOf(value: unknown): MediaStream[] | undefined {

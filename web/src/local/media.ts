@@ -64,6 +64,8 @@ export interface Media {
   waveform?: string
   /** View once. */
   once?: true
+  /** Of a short video: it plays again and again, without sound. */
+  loop?: true
   /** A large file in segments. `url` is missing while it is not uploaded. */
   segments?: { url?: string; size: number }
   streams?: MediaStream[]
@@ -81,6 +83,8 @@ export interface Media {
 
 /** The largest file that is sent, and opened, as a whole (docs/media.md, Whole files). */
 export const LARGEST_WHOLE = 64 * 1024 * 1024
+/** Milliseconds: longer videos do not play by themselves. */
+export const LONGEST_LOOP = 6000
 /** Bytes that AES-GCM adds. */
 export const TAG = 16
 

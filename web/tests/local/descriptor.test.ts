@@ -63,6 +63,13 @@ describe('a descriptor', () => {
     expect(read({ ...PICTURE, ...wrong })).toBeUndefined()
   })
 
+  it('plays by itself only if it says that it is a short video', () => {
+    const video = { ...PICTURE, kind: 'video', type: 'video/mp4', duration: 4000, loop: true }
+    expect(read(video)?.media.loop).toBe(true)
+    for (const wrong of [{ duration: 6001 }, { duration: undefined }, { kind: 'picture' }, { loop: 'yes' }])
+      expect(read({ ...video, ...wrong })?.media.loop).toBeUndefined()
+  })
+
   it('loses what only says how it looks, if that is wrong', () => {
     const wrong = {
       ...{ width: 1e9, height: 1, preview: bytes(61), thumbnail: bytes(100), waveform: bytes(10, 32) },

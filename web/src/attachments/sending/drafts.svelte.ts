@@ -58,6 +58,12 @@ export class Draft {
     return draft
   }
 
+  /** Whether somebody has written, drawn, cut or turned something. */
+  get changed(): boolean {
+    const { turn, crop, strokes } = this.edit
+    return this.caption.trim() !== '' || turn !== 0 || !!crop || !!strokes.length || !!this.video?.changed
+  }
+
   end(): void {
     this.ended = true
     if (this.url) URL.revokeObjectURL(this.url)

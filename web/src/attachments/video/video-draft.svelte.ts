@@ -1,6 +1,6 @@
 /** A video that was chosen to be sent: what of it, and its encoding. */
 import { fromBase64 } from '../../local/bytes'
-import { LARGEST_WHOLE, type Media } from '../../local/media'
+import { LARGEST_WHOLE, LONGEST_LOOP, type Media } from '../../local/media'
 import { newSecret } from '../../media/cipher'
 import type { Probed } from '../../media/video/input'
 import { type Running, run } from '../../media/worker-task'
@@ -22,6 +22,8 @@ export class VideoDraft {
   from = $state(0)
   to = $state(0)
   muted = $state(false)
+  /** It is to play again and again, without sound. */
+  private wantsLoop = $state(false)
   /** From 0 to 1; undefined: it is not being encoded. */
   progress = $state<number>()
   readonly url: string
@@ -38,8 +40,22 @@ export class VideoDraft {
     return this.probed?.duration ?? 0
   }
 
-  get trimmed(): boolean {
-    return this.from > 0 || this.to < this.duration
+  /** Whether it is short enough to play by itself. */
+  get mayLoop(): boolean {
+    return this.to - this.from <= LONGEST_LOOP
+  }
+
+  get loop(): boolean {
+    return this.wantsLoop && this.mayLoop
+  }
+
+  set loop(on: boolean) {
+    this.wantsLoop = on
+  }
+
+  /** Whether somebody has decided something about it. */
+  get changed(): boolean {
+    return this.from > 0 || this.to < this.duration || this.muted || this.loop
   }
 
   end(): void {
@@ -59,7 +75,8 @@ export class VideoDraft {
   async item(common: Pick<Media, 'album' | 'once'>, caption: string): Promise<MediaItem | undefined> {
     await this.looking
     if (this.unreadable) return undefined
-    const { from, to, muted, file } = this
+    const { from, to, loop, file } = this
+    const muted = this.muted || loop
     const secret = newSecret()
     this.progress = 0
     const options = { key: fromBase64(secret.key), from, to, muted, largest: LARGEST_WHOLE }
@@ -72,6 +89,8 @@ export class VideoDraft {
       const media: Media = {
         ...{ kind: 'video', type: 'video/mp4', name: nameOf(file.name), width, height, duration },
         ...{ ...common, ...secret, ...poster },
+        // the encoded one may be a frame longer than what was chosen
+        ...(loop && { loop: true as const, duration: Math.min(duration, LONGEST_LOOP) }),
         ...(streams.length && { streams: streams.map(({ blob, ...stream }) => (void blob, stream)) })
       }
       const blobs = Object.fromEntries(streams.map(({ name, blob }) => [name, blob]))

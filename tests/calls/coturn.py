@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -77,6 +78,13 @@ class Coturn:
                 return
         self.stop()
         raise RuntimeError(f"coturn did not start:\n{self.log.read_text() if self.log.exists() else ''}")
+
+    def pause(self) -> None:
+        """It is there, and nothing gets through."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -36,14 +36,19 @@ CALLING = ({**DESKTOP, **DEVICES}, {**PHONE, **DEVICES})
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    relay = Coturn(tmp_path_factory.mktemp("coturn"))
+    yield relay
+    relay.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, coturn: Coturn) -> Iterator[RunningServer]:
     """With a relay."""
-    coturn = Coturn(tmp_path_factory.mktemp("coturn"))
     urls = [f"turn:localhost:{coturn.port}?transport=udp", f"turn:localhost:{coturn.port}?transport=tcp"]
     relays = json.dumps([{"urls": urls, "secret": SECRET}])
     with running(tmp_path_factory.mktemp("kith") / "data", allow_plaintext="off", relays=relays) as server:
         yield server
-    coturn.stop()
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +169,7 @@ async def test_of_several_devices_one_answers_and_the_call_outlives_the_server(
     await entry(ben, "Voice call, 0:")
 
 
-async def test_a_call_over_a_relay_only(people: People) -> None:
+async def test_a_call_over_a_relay_only_comes_back_after_a_cut(people: People, coturn: Coturn) -> None:
     """The other side learns the relay's address, and no other."""
     ada, ben = await people.two(*CALLING)
     await prepare(ada, ben)
@@ -178,5 +183,17 @@ async def test_a_call_over_a_relay_only(people: People) -> None:
     await sees(ben)
     assert (await received(ada))["local"] == "relay"
     assert (await received(ben))["remote"] == "relay"
+
+    # nothing gets through for a while, which both are told
+    coturn.pause()
+    try:
+        for person in (ada, ben):
+            await person.shows(".call [role=status]:has-text('reconnecting')")
+    finally:
+        coturn.resume()
+    for person in (ada, ben):
+        await person.hides(".call [role=status]:has-text('reconnecting')")
+        await hears(person)
+        await sees(person)
     await hang_up(ada)
     await over(ada, ben)

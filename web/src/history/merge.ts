@@ -137,6 +137,7 @@ class Merging {
       ...(record.failure && { failure: record.failure }),
       ...(record.untrusted !== undefined && { untrusted: record.untrusted }),
       ...(archive && !mine && { archive }),
+      ...(record.call && { call: record.call }),
       ...(record.twins && { twins: true }),
       ...(record.reply && { reply: record.reply }),
       ...(record.forwarded && { forwarded: true }),

@@ -1,6 +1,6 @@
 /** Parses one record of a history from a line of JSON, which may be damaged or malicious. */
 import { LARGEST_PICTURE } from '../local/picture'
-import type { Edit, Failure, Moment, Reply, Version } from '../local/types'
+import type { CallEntry, Edit, Failure, Moment, Reply, Version } from '../local/types'
 import { Fields, isKey, Unsound } from './fields'
 import { NOTICE, type HistoryRecord } from './records'
 
@@ -14,6 +14,7 @@ const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'r
 const MAX_GONE = 500
 const MAX_EDITS = 100
 const YEAR_S = 31_536_000
+const DAY_S = 86_400
 
 /** Parses one record. `now`: the server's time; nothing may be later. */
 export function lineOf(json: string, now: Moment): Line {
@@ -63,7 +64,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     draft: given.text('draft', LONGEST_TEXT)
   }),
   message: (given) => {
-    const kind = given.one('kind', ['text', 'deleted', 'notice'])
+    const kind = given.one('kind', ['text', 'deleted', 'notice', 'call'])
     const text = given.text('text', LONGEST_TEXT)
     if (kind === 'notice' && !NOTICE.test(text)) throw new Unsound('text')
     return {
@@ -74,6 +75,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       encrypted: given.flag('encrypted'),
       ...(given.has('untrusted') && { untrusted: given.number('untrusted', 2 ** 31 - 1) }),
       ...given.archive(),
+      ...(kind === 'call' && { call: callOf(given.inner('call')) }),
       ...(given.set('twins') && { twins: true as const }),
       ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
       ...(given.set('forwarded') && { forwarded: true as const }),
@@ -118,6 +120,16 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     return { type: 'gone', v: 1, keys: keys.filter(isKey) }
   },
   end: (given) => ({ type: 'end', v: 1, records: given.number('records') })
+}
+
+function callOf(given: Fields): CallEntry {
+  return {
+    id: given.id('id'),
+    video: given.flag('video'),
+    outcome: given.one('outcome', ['open', 'missed', 'declined', 'busy', 'answered', 'failed']),
+    ...(given.has('answered') && { answered: given.past('answered') }),
+    ...(given.has('seconds') && { seconds: given.number('seconds', DAY_S) })
+  }
 }
 
 function replyOf(given: Fields): Reply {

@@ -16,7 +16,7 @@ const MAX_EDITS = 100
 export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
   const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
   const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
-  if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
+  if (kind === 'unreadable') return undefined
   if (kind === 'notice' && !NOTICE.test(text)) return undefined
   if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
@@ -27,6 +27,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...(reply && { reply: replyRecord(reply) }),
     ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
     ...whichOf(message),
+    ...(message.call && { call: message.call }),
     ...(message.twins && { twins: true }),
     ...(message.forwarded && { forwarded: true }),
     ...(message.announcement && { announcement: true }),

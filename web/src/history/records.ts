@@ -5,6 +5,7 @@
  */
 import type {
   Address,
+  CallEntry,
   Change,
   Edit,
   Failure,
@@ -72,7 +73,9 @@ export interface MessageRecord {
   id: string
   mine: boolean
   order: string
-  kind: Extract<MessageKind, 'text' | 'deleted' | 'notice'>
+  kind: Extract<MessageKind, 'text' | 'deleted' | 'notice' | 'call'>
+  /** Of `call`: what became of it. */
+  call?: CallEntry
   text: string
   progress: Progress
   failure?: Failure

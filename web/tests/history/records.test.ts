@@ -14,6 +14,8 @@ const message = {
   ...{ kind: 'text', text: 'Hello', progress: 'read', encrypted: true }
 }
 
+const CALL = { id: 's', video: true, outcome: 'answered', answered: 5, seconds: 90 }
+
 describe('records of a history', () => {
   it('come back as they were', () => {
     const records: unknown[] = [
@@ -38,6 +40,8 @@ describe('records of a history', () => {
         },
         ...{ pinned: 9, pinOrder: '0190000000000002' }
       },
+      { ...message, kind: 'call', text: '', call: CALL },
+      { ...message, kind: 'call', text: '', call: { id: 's', video: false, outcome: 'missed' } },
       {
         ...{ type: 'change', v: 1, chat: 'ben@example.org', of: 'a1', mine: false, kind: 'edit', id: 'e2' },
         ...{ from: 'ben@example.org', order: '0190000000000003', encrypted: true, text: 'now' },
@@ -72,6 +76,12 @@ describe('records of a history', () => {
     ['no id', { ...message, id: '' }],
     ['an unknown kind', { ...message, kind: 'unreadable' }],
     ['a notice about keys', { ...message, kind: 'notice', text: 'keys-changed-verified' }],
+    [
+      'a call that became something unknown',
+      { ...message, kind: 'call', call: { ...CALL, outcome: 'heard' } }
+    ],
+    ['a call without end', { ...message, kind: 'call', call: { ...CALL, seconds: 1e9 } }],
+    ['a call that says nothing', { ...message, kind: 'call' }],
     ['a text without end', { ...message, text: 'x'.repeat(300_001) }],
     ['a waiting message', { ...message, progress: 'waiting' }],
     ['a version that is no number', { ...message, v: '1' }],

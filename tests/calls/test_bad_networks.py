@@ -17,6 +17,7 @@ from kith.client import CallRinging, CallSettings, CallState
 from kith.client.calls import call as call_module
 from kith.client.calls.call import Call
 from tests.calls.badnet import BadNetwork
+from tests.calls.callers import Callers
 from tests.calls.coturn import SECRET, Coturn
 from tests.calls.headless import Meter, Tone
 from tests.client.conftest import People, event
@@ -47,7 +48,7 @@ def kith(tmp_path_factory: pytest.TempPathFactory, coturn: Coturn, proxied: int)
 @pytest.fixture
 async def people(kith: RunningServer, tmp_path: Path) -> AsyncIterator[People]:
     async with AsyncExitStack() as stack:
-        yield People(kith, tmp_path, stack)
+        yield Callers(kith, tmp_path, stack)
 
 
 @asynccontextmanager

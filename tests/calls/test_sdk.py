@@ -17,6 +17,7 @@ import pytest
 from kith.client import CallChanged, CallEnded, CallRinging, CallState, Client, Trust
 from kith.client.calls.call import Call
 from kith.client.events import Listener
+from tests.calls.callers import Callers
 from tests.calls.headless import Meter, Picture, Tone
 from tests.client.conftest import People, event
 from tests.conftest import RunningServer
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 async def people(server: RunningServer, tmp_path: Path) -> AsyncIterator[People]:
     async with AsyncExitStack() as stack:
-        yield People(server, tmp_path, stack)
+        yield Callers(server, tmp_path, stack)
 
 
 async def two(people: People) -> tuple[Client, Client]:
@@ -119,6 +120,17 @@ async def test_strangers_do_not_ring(people: People) -> None:
     await ada.send(ben.jid, "hello", encrypted=False)
     assert not isinstance(await anext(events), CallRinging)
     assert ben.calls.all() == []
+    await placed.hang_up()
+
+
+async def test_nothing_rings_in_a_program_that_does_not_take_calls(people: People) -> None:
+    ada, ben = await people.open(people.account("ada")), await people.open(people.account("ben"), calls=False)
+    events = ben.events()
+    placed = await ada.calls.place(ben.jid, Tone())
+    await people.has_keys(ada, ben.jid)
+    await ada.send(ben.jid, "hello")
+    assert not isinstance(await anext(events), CallRinging)
+    assert placed.state is CallState.PROPOSED, "it does not say that it rings"
     await placed.hang_up()
 
 

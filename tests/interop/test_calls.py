@@ -128,7 +128,7 @@ async def test_dino_calls_and_is_called(public: Public, tmp_path: Path, authorit
     overlay = world(tmp_path / "world", public.domain, public.address, authority.file)
     (tmp_path / "shots").mkdir()
     async with (
-        sdk(public, ben, tmp_path, pin=pin_of(public)) as client,
+        sdk(public, ben, tmp_path, pin=pin_of(public), calls=True) as client,
         window(Phone, tmp_path / "shots", overlay, public.address, account, ben) as dino,
     ):
         screen = dino.screen

@@ -42,7 +42,7 @@ async def test_a_browser_and_a_bot_call_each_other(people: People, tmp_path: Pat
     ada = await people.one("Ada", {**DESKTOP, **DEVICES})
     await ada.register()
     bot_address = server.add_user("bot")
-    settings = {"host": "127.0.0.1", "port": server.port, "auto_accept": True}
+    settings = {"host": "127.0.0.1", "port": server.port, "auto_accept": True, "calls": True}
     async with Client(bot_address, "pw", data=tmp_path / "bot", **settings) as bot:
         await bot.send(ada.address, "Call me")
         await ada.open(f"#/chat/{bot_address}")

@@ -23,7 +23,8 @@ class Client(Changing, Pinning, Grouping, People, KeyChecks):
     KITH_PORT of the environment, else what DNS says. ``direct_tls``: TLS from the first byte instead of
     STARTTLS, by default on port 5223. ``insecure``: no TLS, for tests on loopback addresses. ``pin``: the
     SHA-256 fingerprint of a self-signed certificate; without it, the first one seen is remembered.
-    ``auto_accept``: accept every contact request. ``trust_policy``: decides about new keys
+    ``auto_accept``: accept every contact request. ``calls``: calls ring here (`CallRinging`), which needs
+    the extra ``calls``. ``trust_policy``: decides about new keys
     (`kith.client.policies`). ``proxy``: the URL of a proxy, like ``socks5://127.0.0.1:9050``. ``timeout``:
     how long the server may take to answer a request, in seconds.
 

@@ -57,6 +57,7 @@ class Lifecycle:
         insecure: bool = False,
         pin: str | None = None,
         auto_accept: bool = False,
+        calls: bool = False,
         trust_policy: TrustPolicy = blind_before_verification,
         proxy: str | None = None,
         timeout: float = 30.0,
@@ -69,6 +70,7 @@ class Lifecycle:
         self._insecure = insecure
         self._pin = pin
         self._auto_accept = auto_accept
+        self._takes_calls = calls
         self._trust_policy = trust_policy
         self._proxy = Proxy(proxy) if proxy else None
         self._timeout = timeout
@@ -268,8 +270,9 @@ class Lifecycle:
             calls := Calls(
                 stream,
                 Fingerprints(self._encryption, self._key_work, self._db),
-                self.accepted,
+                self.accepted if self._takes_calls else lambda peer: False,
                 self._publish,
+                self._takes_calls,
             ),
         )
         calls.caught_up = self._incoming.caught_up

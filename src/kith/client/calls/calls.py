@@ -54,7 +54,9 @@ class Calls:
         fingerprints: Fingerprints,
         accepted: Callable[[str], bool],
         publish: Callable[[Event], None],
+        takes: bool,
     ) -> None:
+        """``takes``: calls ring here, and other devices learn that."""
         self.settings = CallSettings()
         self.own = str(stream.requested_jid.bare)
         self._stream = stream
@@ -69,7 +71,7 @@ class Calls:
         self._tasks: set[asyncio.Task[None]] = set()
         self._able = find_spec("aiortc") is not None
         if self._able:
-            for feature in xml.FEATURES:
+            for feature in xml.FEATURES if takes else ():
                 stream.plugin["xep_0030"].add_feature(feature)
             path = MatchXPath(f"{{jabber:client}}iq/{{{xml.JINGLE}}}jingle")
             stream.register_handler(Callback("Kith call", path, self._on_request))

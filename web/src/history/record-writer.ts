@@ -16,7 +16,7 @@ const MAX_EDITS = 100
 export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
   const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
   const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
-  if (kind === 'unreadable') return undefined
+  if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice' && kind !== 'call') return undefined
   if (kind === 'notice' && !NOTICE.test(text)) return undefined
   if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order

@@ -16,11 +16,13 @@ from kith.calls.livekit import LiveKit
 from kith.config import ConfigError, load
 from kith.config.sfus import SFUSettings
 from kith.core.actors.account import Session
+from kith.core.sessions.bans import Bans
 from kith.features.archive import Archive
 from kith.features.disco import Disco
 from kith.features.markers import Markers
 from kith.groups import ALL
 from kith.ports.sfu import SFUFailed
+from kith.records.bans import Ban, BanList
 from tests.groups.there import GROUP, There
 from tests.parts import Room, room
 
@@ -132,6 +134,18 @@ async def test_who_has_left_the_group_is_removed_from_the_call(world: World) -> 
     assert [ticket.call.people[one] for one in there] == [ADA]
     with pytest.raises(Refusal):
         await world.calls.join(GROUP, BEN)
+
+
+async def test_who_is_suspended_is_removed_from_the_call(world: World) -> None:
+    for account in (ADA, BEN):
+        world.enter_call(ticket := await world.calls.join(GROUP, account))
+    bans = world.node.get(Bans)
+    ben = await world.node.store.account(BEN)
+    assert ben is not None
+    bans.list = BanList([Ban("1", "suspension", "", 0.0, account=ben.id)])
+    await world.calls.look_at(GROUP, ticket.call)
+    (there,) = [one for sfu in (world.one, world.two) for one in sfu.rooms.values()]
+    assert [ticket.call.people[one] for one in there] == [ADA]
 
 
 async def test_whom_the_server_has_not_let_in_is_removed(world: World) -> None:

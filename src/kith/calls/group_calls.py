@@ -23,6 +23,7 @@ from kith.base.tasks import Tasks
 from kith.calls.livekit import LiveKit
 from kith.config import Config
 from kith.core.hooks.feature import Feature
+from kith.core.sessions.bans import Bans
 from kith.groups.service import GroupService
 from kith.ports.sfu import SFU, SFUFailed
 from kith.ports.store import DocumentStore
@@ -90,6 +91,7 @@ class GroupCalls(Feature):
         randomness: Randomness,
         tasks: Tasks,
         groups: GroupService,
+        bans: Bans,
     ) -> None:
         self._config = config
         self._service = f"{GroupService.service}.{domain.name}"
@@ -98,6 +100,7 @@ class GroupCalls(Feature):
         self._randomness = randomness
         self._tasks = tasks
         self._groups = groups.groups
+        self._bans = bans
         self._sfus: dict[str, SFU] = {}
         self._calls: dict[str, Ongoing] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -158,6 +161,7 @@ class GroupCalls(Feature):
             raise Refusal("not-found", "There is no such group, or you are not a member.")
 
     async def _is_member(self, group: str, account: str) -> bool:
+        """Whether an account belongs to a group, and is not banned or suspended."""
         try:
             address = parse_jid(group)
         except ValueError:
@@ -166,7 +170,9 @@ class GroupCalls(Feature):
             return False
         found = await self._groups.load(address.bare)
         member = found.members.get(account) if found is not None else None
-        return member is not None and member.belongs
+        if found is None or member is None or not member.belongs:
+            return False
+        return self._bans.of_account(found.members.recipients.get(account, 0), account) is None
 
     async def _begin(self, group: str, account: str) -> Ongoing:
         """Makes a room at the SFU with the fewest calls, or at another one if it fails. Raises Refusal."""

@@ -641,3 +641,18 @@ async def test_a_message_to_somebody_who_registered_nothing_does_not_load_their_
             n.pushing._unloaded(Envelope(number, b"", stanza, parse_jid(to), None))
         await n.there.settle()
         assert loaded == ["ada@localhost"]
+
+
+async def test_a_call_of_somebody_blocked_wakes_nobody(tmp_path: Path) -> None:
+    async with night(tmp_path) as n:
+        ben, phone = await n.person("ben/desktop"), await n.person("ada/desktop")
+        await n.sleeper("ada/phone")
+        block = "<block xmlns='urn:xmpp:blocking'><item jid='ben@localhost'/></block>"
+        await n.there.says(phone, f"<iq type='set' id='b'>{block}</iq>")
+        await n.leaves(phone)
+        await n.write(ben, "ada", PROPOSE)
+        await n.passes()
+        assert n.carrier.woken == []
+        cyd = await n.person("cyd/desktop")
+        await n.write(cyd, "ada", PROPOSE)
+        assert n.carrier.woken == ["ada/phone"]

@@ -54,16 +54,8 @@ const MAX_EMPTY = 200
 
 type Range = [low: [Address, number, string], high: [Address, number, string], lowOpen: boolean]
 
-/** Records say nothing of who has written in a group, so groups are read from the archive instead. */
-async function groupsOf(db: Database): Promise<Set<Address>> {
-  return new Set(await db.groups.toCollection().primaryKeys())
-}
-
 export async function planOf(db: Database, now: Moment): Promise<Plan> {
-  const groups = await groupsOf(db)
-  const chats = (await db.chats.orderBy('at').reverse().toArray()).filter(
-    (chat) => (chat.last || chat.draft) && !groups.has(chat.address)
-  )
+  const chats = (await db.chats.orderBy('at').reverse().toArray()).filter((chat) => chat.last || chat.draft)
   return {
     since: now,
     total: await db.messages.count(),
@@ -187,9 +179,7 @@ class Collecting {
 
   /** The chats in a stable order, whatever is added: by address. */
   private async lateChats(): Promise<Address[]> {
-    const groups = await groupsOf(this.db)
-    const late = await this.db.chats.where('at').above(this.plan.since).primaryKeys()
-    return late.filter((address) => !groups.has(address)).sort()
+    return (await this.db.chats.where('at').above(this.plan.since).primaryKeys()).sort()
   }
 
   private async gone(place: Place): Promise<Place | undefined> {

@@ -15,7 +15,7 @@ export class Unsound extends Error {}
 /** The values of a JSON object, checked as they are read. All methods throw Unsound. */
 export class Fields {
   constructor(
-    private readonly of: Record<string, unknown>,
+    readonly of: Record<string, unknown>,
     readonly now: Moment
   ) {}
 

@@ -63,6 +63,7 @@ export async function merge(
 interface Named {
   chat: Address
   mine: boolean
+  author?: Address
   archive?: string
 }
 
@@ -110,9 +111,6 @@ class Merging {
 
   async take(record: HistoryRecord): Promise<void> {
     await this.work.keepAlive()
-    // Nobody but a group says who has written in it
-    const of = 'chat' in record ? record.chat : record.type === 'chat' ? record.address : ''
-    if (isGroup(of, this.me)) return
     if (record.type === 'message') await this.message(record)
     else if (record.type === 'change') await this.change(record)
     else if (record.type === 'chat') await this.chat(record)
@@ -123,6 +121,7 @@ class Merging {
 
   private async message(record: MessageRecord): Promise<void> {
     const { chat, id, mine, order, kind, text, encrypted, progress, expires, archive } = record
+    if (!mine && isGroup(chat, this.me) && !record.author) return
     const key = await this.keyOf(record, id)
     const known = await this.work.message(key)
     if (known && known.kind !== 'unreadable' && !(known.standsIn && !record.standsIn)) {
@@ -132,7 +131,7 @@ class Merging {
     }
     if (expires !== undefined && expires <= this.now) return
     const message: Message = {
-      ...{ key, chat, at: timeOf(order), order, from: mine ? this.me : chat, mine, id, kind, text },
+      ...{ key, chat, at: timeOf(order), order, from: this.authorOf(record), mine, id, kind, text },
       ...{ progress, reactions: {}, encrypted },
       ...(record.failure && { failure: record.failure }),
       ...(record.untrusted !== undefined && { untrusted: record.untrusted }),
@@ -151,10 +150,11 @@ class Merging {
       ...(record.readAt !== undefined && { readAt: record.readAt }),
       ...(record.pinned !== undefined && { pinned: record.pinned }),
       ...(record.pinOrder !== undefined && { pinOrder: record.pinOrder }),
-      ...(expires !== undefined && { expires })
+      ...(expires !== undefined && { expires }),
+      ...(isGroup(chat, this.me) && inGroup(record))
     }
     if ((await addMessage(this.work, this.me, message)) || known) this.added += 1
-    const first = this.key(chat, mine, id)
+    const first = this.key(record, id)
     if (key !== first) {
       const there = await this.work.message(first)
       if (there && !there.twins) this.work.setMessage({ ...there, twins: true })
@@ -164,7 +164,8 @@ class Merging {
   /** Adds a change, unless a newer one of the same kind by the same person is known. */
   private async change(record: ChangeRecord): Promise<void> {
     const { chat, of, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
-    if (from !== this.me && from !== chat) return
+    const inGroup = isGroup(chat, this.me)
+    if (from !== this.me && from !== chat && !inGroup) return
     const target = await this.keyOf(record, of)
     if (await this.work.isSeen(target)) return
     await addChange(this.work, this.me, {
@@ -172,9 +173,10 @@ class Merging {
       ...(id !== undefined && { id }),
       ...(text !== undefined && { text }),
       ...(record.unstyled && { unstyled: true }),
-      ...(emojis && { emojis: emojisIn(emojis) }),
+      ...(emojis && { emojis: kind === 'vote' ? emojis : emojisIn(emojis) }),
       ...(until !== undefined && { until }),
-      ...(earlier && { earlier })
+      ...(earlier && { earlier }),
+      ...(inGroup && record.by === chat && { by: chat })
     })
     if (kind !== 'edit') return
     for (const one of [...(earlier ?? []), record]) {
@@ -242,13 +244,31 @@ class Merging {
       : first
   }
 
-  private keys({ chat, mine, archive }: Named, id: string): string[] {
-    const first = this.key(chat, mine, id)
-    return archive && !mine ? [first, twinKey(first, archive)] : [first]
+  private keys(record: Named, id: string): string[] {
+    const first = this.key(record, id)
+    return record.archive && !record.mine ? [first, twinKey(first, record.archive)] : [first]
   }
 
-  private key(chat: Address, mine: boolean, id: string): string {
-    return messageKey(chat, chat, mine, id)
+  private key(record: Named, id: string): string {
+    return messageKey(record.chat, this.authorOf(record), record.mine, id)
+  }
+
+  /** In a chat of two, the other person has written what is not mine. */
+  private authorOf({ chat, mine, author }: Named): Address {
+    if (mine) return this.me
+    return (isGroup(chat, this.me) && author) || chat
+  }
+}
+
+/** What only messages in groups have. */
+function inGroup(record: MessageRecord): Partial<Message> {
+  const { kind, mentions, forMe, poll, deletedBy, passedBy } = record
+  return {
+    ...(kind === 'text' && mentions?.length && { mentions }),
+    ...(kind === 'text' && forMe && { forMe }),
+    ...(kind === 'text' && poll && { poll }),
+    ...(kind === 'deleted' && deletedBy && { deletedBy }),
+    ...(passedBy && { passedBy })
   }
 }
 

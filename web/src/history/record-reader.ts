@@ -1,6 +1,7 @@
 /** Parses one record of a history from a line of JSON, which may be damaged or malicious. */
 import { LARGEST_PICTURE } from '../local/picture'
-import type { CallEntry, Edit, Failure, Moment, Reply, Version } from '../local/types'
+import { mentionsIn, MOST_MENTIONS, MOST_OPTIONS, pollIn } from '../local/mentions'
+import type { Address, CallEntry, Edit, Failure, Moment, Poll, Reply, Version } from '../local/types'
 import { Fields, isKey, Unsound } from './fields'
 import { NOTICE, type HistoryRecord } from './records'
 
@@ -9,8 +10,10 @@ export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; ty
 
 const LONGEST_TEXT = 300_000
 const LONGEST_NAME = 1000
-const MAX_EMOJIS = 20
+/** A vote has the ids of its options here. */
+const MAX_EMOJIS = MOST_OPTIONS
 const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused', 'unreachable']
+const LONGEST_OPTION_ID = 256
 const MAX_GONE = 500
 const MAX_EDITS = 100
 const YEAR_S = 31_536_000
@@ -91,16 +94,23 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...(given.has('readAt') && { readAt: given.past('readAt') }),
       ...(given.has('pinned') && { pinned: given.future('pinned') }),
       ...(given.has('pinOrder') && { pinOrder: given.order('pinOrder') }),
-      ...(given.has('expires') && { expires: given.future('expires') })
+      ...(given.has('expires') && { expires: given.future('expires') }),
+      ...authorOf(given),
+      ...(given.has('mentions') && { mentions: mentionsIn(given.list('mentions', MOST_MENTIONS)) }),
+      ...(given.set('forMe') && { forMe: true as const }),
+      ...(given.has('poll') && { poll: pollOf(given) }),
+      ...(given.has('deletedBy') && { deletedBy: given.address('deletedBy') }),
+      ...(given.has('passedBy') && { passedBy: given.address('passedBy') })
     }
   },
   change: (given) => {
     const chat = given.address('chat')
     const emojis = given.has('emojis') ? given.list('emojis', MAX_EMOJIS) : undefined
-    if (emojis?.some((one) => typeof one !== 'string' || one.length > 100)) throw new Unsound('emojis')
+    if (emojis?.some((one) => typeof one !== 'string' || one.length > LONGEST_OPTION_ID))
+      throw new Unsound('emojis')
     return {
       ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
-      kind: given.one('kind', ['edit', 'retraction', 'reaction', 'pin', 'alias']),
+      kind: given.one('kind', ['edit', 'retraction', 'reaction', 'pin', 'alias', 'vote', 'close']),
       ...{ from: given.address('from'), order: given.order('order'), encrypted: given.flag('encrypted') },
       ...given.archive(),
       ...(given.has('id') && { id: given.id('id') }),
@@ -108,11 +118,14 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...(given.set('unstyled') && { unstyled: true as const }),
       ...(emojis && { emojis: emojis as string[] }),
       ...(given.has('until') && { until: given.future('until') }),
-      ...(given.has('earlier') && { earlier: given.inners('earlier', MAX_EDITS).map(editOf) })
+      ...(given.has('earlier') && { earlier: given.inners('earlier', MAX_EDITS).map(editOf) }),
+      ...authorOf(given),
+      ...(given.has('by') && { by: given.address('by') })
     }
   },
   star: (given) => ({
     ...{ type: 'star', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
+    ...authorOf(given),
     ...given.archive()
   }),
   gone: (given) => {
@@ -130,6 +143,16 @@ function callOf(given: Fields): CallEntry {
     ...(given.has('answered') && { answered: given.past('answered') }),
     ...(given.has('seconds') && { seconds: given.number('seconds', DAY_S) })
   }
+}
+
+function authorOf(given: Fields): { author?: Address } {
+  return given.has('author') ? { author: given.address('author') } : {}
+}
+
+function pollOf(given: Fields): Poll {
+  const poll = pollIn(given.inner('poll').of)
+  if (!poll) throw new Unsound('poll')
+  return poll
 }
 
 function replyOf(given: Fields): Reply {

@@ -3,7 +3,7 @@ import { toAesgcm } from '../local/aesgcm'
 import { mediaIn, mediaWritten } from '../local/descriptor'
 import { lacksUpload, type Media } from '../local/media'
 import { isWaiting, orderOf } from '../local/order'
-import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
+import type { Address, Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
 import { NOTICE, type ChangeRecord, type ChatRecord, type ContactRecord, type MessageRecord } from './records'
 
 /** The maximum number of earlier versions of one message. */
@@ -40,7 +40,12 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...(readAt !== undefined && { readAt }),
     ...(pinned !== undefined && Number.isFinite(pinned) && { pinned }),
     ...(pinOrder && !isWaiting(pinOrder) && { pinOrder }),
-    ...(expires !== undefined && { expires })
+    ...(expires !== undefined && { expires }),
+    ...(message.mentions && { mentions: message.mentions }),
+    ...(message.forMe && { forMe: true }),
+    ...(message.poll && { poll: message.poll }),
+    ...(message.deletedBy && { deletedBy: message.deletedBy }),
+    ...(message.passedBy && { passedBy: message.passedBy })
   }
 }
 
@@ -55,9 +60,10 @@ function mediaRecord(media: Media): Partial<Pick<MessageRecord, 'media' | 'opene
   return key !== undefined && iv !== undefined ? { text: toAesgcm(url, iv, key) } : {}
 }
 
-/** Identifies the message among those with the same id. */
-export function whichOf({ mine, archive }: Message): { archive?: string } {
-  return !mine && archive ? { archive } : {}
+/** Identifies the message among those with the same id: by its author in a group, and by its entry in the archive. */
+export function whichOf({ mine, archive, from, chat }: Message): { author?: Address; archive?: string } {
+  if (mine) return {}
+  return { ...(from !== chat && { author: from }), ...(archive && { archive }) }
 }
 
 export function changeRecord(message: Message, change: Change): ChangeRecord | undefined {
@@ -73,6 +79,7 @@ export function changeRecord(message: Message, change: Change): ChangeRecord | u
     ...(change.unstyled && { unstyled: true }),
     ...(emojis && { emojis }),
     ...(until !== undefined && { until }),
+    ...(change.by !== undefined && { by: change.by }),
     ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MAX_EDITS).map(editRecord) })
   }
 }

@@ -9,8 +9,10 @@ import type {
   Change,
   Edit,
   Failure,
+  Mention,
   MessageKind,
   Moment,
+  Poll,
   Progress,
   Reply,
   Version
@@ -65,13 +67,17 @@ export interface ChatRecord {
 /** The notices that belong to a history; others are about keys that one device has seen. */
 export const NOTICE = /^(?:disappears \d{1,9}|pinned)$/
 
-/** `order` gives the order and the time of sending. In a chat of two, messages of others are from the other person. */
+/**
+ * `order` gives the order and the time of sending. In a chat of two, messages of others are from the other person; in a
+ * group, from `author`.
+ */
 export interface MessageRecord {
   type: 'message'
   v: 1
   chat: Address
   id: string
   mine: boolean
+  author?: Address
   order: string
   kind: Extract<MessageKind, 'text' | 'deleted' | 'notice' | 'call'>
   /** Of `call`: what became of it. */
@@ -107,16 +113,24 @@ export interface MessageRecord {
   /** The original is missing: the text is from a correction of it. */
   standsIn?: true
   expires?: Moment
+  /** In a group. */
+  mentions?: Mention[]
+  forMe?: true
+  poll?: Poll
+  /** Who has deleted it, and who has passed it on. */
+  deletedBy?: Address
+  passedBy?: Address
 }
 
-/** A change of a message: an edit, a reaction, a pin, a retraction; `alias`: another id of it. */
+/** A change of a message: an edit, a reaction, a pin, a retraction, a vote, the end of a poll. */
 export interface ChangeRecord {
   type: 'change'
   v: 1
   chat: Address
-  /** The message: its id, whether it is mine, and which of those with the same id. */
+  /** The message: its id, whether it is mine, who has written it in a group, and which of those with the same id. */
   of: string
   mine: boolean
+  author?: Address
   archive?: string
   kind: Exclude<Change['kind'], 'received' | 'displayed'>
   from: Address
@@ -130,6 +144,8 @@ export interface ChangeRecord {
   until?: Moment
   /** Earlier edits, in order. */
   earlier?: Edit[]
+  /** For a retraction by an admin: the group. */
+  by?: Address
 }
 
 export interface StarRecord {
@@ -138,6 +154,7 @@ export interface StarRecord {
   chat: Address
   id: string
   mine: boolean
+  author?: Address
   archive?: string
 }
 

@@ -4,7 +4,7 @@
  */
 import { countUnread, recount } from './chats'
 import { contestedSince, editsOf, isUnplaced, merged, withAll } from './edits'
-import { changed, mark, readIfSeen } from './effects'
+import { changed, mark, readIfSeen, tallied } from './effects'
 import { timeOf } from './order'
 import { raiseBefore } from './progress'
 import { dropQuotes } from './quotes'
@@ -31,7 +31,9 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
   // A receipt has had its effect; the others are applied again when the message is read again
   if (!message || !isMark) work.setChange(change)
   if (!message) return true
-  const after = readIfSeen(changed(message, change, me), await work.chat(message.chat))
+  const isOfPoll = change.kind === 'vote' || change.kind === 'close'
+  const said = isOfPoll ? tallied(message, await work.allChanges(message.key)) : changed(message, change, me)
+  const after = readIfSeen(said, await work.chat(message.chat))
   if (after !== message) work.setMessage(after)
   if (after.kind === 'deleted' && message.kind !== 'deleted') {
     await deletedEverywhere(work, after)

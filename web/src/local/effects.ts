@@ -25,18 +25,29 @@ export function changed(message: Message, change: Change, me: Address): Message 
       return withReceipt(message, change.kind, timeOf(change.order))
     case 'alias':
       return message
-    case 'vote': {
-      if (!message.poll || message.closed) return message
-      const others = Object.entries(message.votes ?? {}).filter(([by]) => by !== from)
-      if (change.emojis?.length) others.push([from, change.emojis])
-      return { ...message, votes: Object.fromEntries(others) }
-    }
+    case 'vote': // see `tallied`
     case 'close':
-      return from === message.from && message.poll ? { ...message, closed: true } : message
+      return message
     case 'pin':
       if (message.kind !== 'text' || change.order <= (message.pinOrder ?? '')) return message
       return { ...message, pinned: change.until ?? 0, pinOrder: change.order }
   }
+}
+
+/** A poll with the votes that were given before its author closed it, whatever has arrived first. */
+export function tallied(message: Message, changes: readonly Change[]): Message {
+  if (!message.poll) return message
+  const end = changes.find(({ kind, from }) => kind === 'close' && from === message.from)?.order
+  const counted = changes.filter(
+    ({ kind, emojis, order }) =>
+      kind === 'vote' && emojis?.length && (end === undefined || isWaiting(end) || order < end)
+  )
+  const rest = { ...message }
+  delete rest.votes
+  delete rest.closed
+  if (counted.length) rest.votes = Object.fromEntries(counted.map(({ from, emojis = [] }) => [from, emojis]))
+  if (end !== undefined) rest.closed = true
+  return rest
 }
 
 function deleted(message: Message): Message {

@@ -6,7 +6,7 @@ import { LONGEST_NAME, cleanName } from './names'
 import { type Described, mediaIn, mediaUrl } from './descriptor'
 import type { Address, Mention, Moment, Note, Poll } from './types'
 
-const MOST_MENTIONS = 256
+export const MOST_MENTIONS = 256
 export const MOST_OPTIONS = 32
 const LONGEST_OPTION = 200
 const LONGEST_QUESTION = 500
@@ -36,8 +36,8 @@ export function extraOf(json: string | undefined): Extra {
     return {}
   }
   if (!isRecord(said)) return {}
-  const mentions = mentionsOf(said['mentions'])
-  const poll = pollOf(said['poll'])
+  const mentions = mentionsIn(said['mentions'])
+  const poll = pollIn(said['poll'])
   const vote = voteOf(said['vote'])
   const close = isRecord(said['close']) ? idOf(said['close']['of']) : undefined
   const pin = pinOf(said['pin'])
@@ -72,12 +72,12 @@ function noteOf(said: Record<string, unknown>): Note | undefined {
   return at === undefined ? undefined : { reuploaded: { id, url, at } }
 }
 
-function mentionsOf(value: unknown): Mention[] {
+export function mentionsIn(value: unknown): Mention[] {
   const found: Mention[] = []
   for (const one of Array.isArray(value) ? value.slice(0, MOST_MENTIONS) : []) {
     if (!isRecord(one)) continue
     const { start, end } = one
-    const jid = one['all'] === true ? '' : idOf(one['jid'])
+    const jid = one['all'] === true || one['jid'] === '' ? '' : idOf(one['jid'])
     if (jid === undefined || !isPlace(start) || !isPlace(end) || start >= end) continue
     found.push({ jid, start, end })
   }
@@ -85,7 +85,7 @@ function mentionsOf(value: unknown): Mention[] {
   return found.filter((one, at) => at === 0 || one.start >= (found[at - 1]?.end ?? 0))
 }
 
-function pollOf(value: unknown): Poll | undefined {
+export function pollIn(value: unknown): Poll | undefined {
   if (!isRecord(value) || typeof value['question'] !== 'string' || !Array.isArray(value['options']))
     return undefined
   const options = new Map<string, string>()

@@ -3,7 +3,7 @@ import { deletedEverywhere } from './changes'
 import { countsAsUnread, countUnread, findLast, recount } from './chats'
 import { isCleared } from './deletion'
 import { mayChange } from './edits'
-import { changed, mark, readIfSeen, readUpTo } from './effects'
+import { changed, mark, readIfSeen, readUpTo, tallied } from './effects'
 import { isWaiting, messageKey, timeOf } from './order'
 import { raise, raiseBefore } from './progress'
 import type { Address, Change, Chat, Message } from './types'
@@ -25,6 +25,7 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   let added: Message = known ? inPlaceOf(known, message) : message
   const changes = await work.allChanges(added.key)
   for (const change of changes) added = changed(added, change, me)
+  added = tallied(added, changes)
   for (const change of changes) mark(chat, added, change, me)
   added = readIfSeen(added, chat)
   work.setMessage(added)

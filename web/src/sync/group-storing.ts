@@ -35,7 +35,7 @@ export async function extraActs(
     }
     const known = new Set(poll.poll?.options.map((option) => option.id))
     const options = extra.vote.options.filter((one) => known.has(one)).slice(0, poll.poll?.several ? 32 : 1)
-    if (poll.poll && !poll.closed) await store('vote', poll, { emojis: options, id })
+    if (poll.poll) await store('vote', poll, { emojis: options, id })
     return true
   }
   if (extra.close) {

@@ -48,6 +48,27 @@ describe('records of a history', () => {
         earlier: [{ order: '0190000000000002', encrypted: true, id: 'e1', text: 'then' }]
       },
       { type: 'star', v: 1, chat: 'ben@example.org', id: 'a1', mine: false },
+      {
+        ...message,
+        ...{ chat: 'g1@groups.example.org', author: 'ben@example.org', forMe: true },
+        mentions: [
+          { jid: 'ada@example.org', start: 0, end: 4 },
+          { jid: '', start: 5, end: 8 }
+        ],
+        poll: {
+          question: 'When?',
+          options: [
+            { id: 'a', text: 'now' },
+            { id: 'b', text: 'later' }
+          ],
+          several: false
+        }
+      },
+      {
+        ...{ type: 'change', v: 1, chat: 'g1@groups.example.org', of: 'a1', mine: false },
+        ...{ author: 'ben@example.org', kind: 'vote', from: 'cyd@example.org' },
+        ...{ order: '0190000000000003', encrypted: true, emojis: ['a'], by: 'g1@groups.example.org' }
+      },
       { type: 'gone', v: 1, keys: ['ben@example.org a2'] },
       { type: 'end', v: 1, records: 6 }
     ]
@@ -67,6 +88,9 @@ describe('records of a history', () => {
 
   it.each([
     ['an address with a space', { ...message, chat: 'ben@example.org x' }],
+    ['an author that is none', { ...message, author: 'ben' + ' ' }],
+    ['a poll with one answer', { ...message, poll: { question: '?', options: [{ id: 'a', text: 'b' }] } }],
+    ['mentions without end', { ...message, mentions: Array(257).fill({ jid: '', start: 0, end: 1 }) }],
     ['a full address', { ...message, chat: 'ben@example.org/phone' }],
     [
       'a place of the future',

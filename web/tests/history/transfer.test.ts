@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { givings, GIVING, beginGiving, beginTaking, type Giving } from '../../src/history/transfer'
 import { addChange, changeKey } from '../../src/local/changes'
 import { ofChat } from '../../src/local/queries'
-import { orderAt } from '../../src/local/order'
+import { messageKey, orderAt } from '../../src/local/order'
+import { addMessage } from '../../src/local/messages'
+import type { Change, Message } from '../../src/local/types'
 import { Work } from '../../src/local/work'
 import { until, turnOff } from '../sync/people'
 import { World } from '../sync/world'
 import { fc } from './arbitrary'
-import { ME, all, device, done, link, past, taking } from './devices'
+import { ME, all, device, done, link, message, past, taking } from './devices'
 
 describe('the history goes to a linked device', () => {
   it('whole, once, with stars, reactions and what is deleted, and both know that it is over', async () => {
@@ -38,6 +40,58 @@ describe('the history goes to a linked device', () => {
     expect(await taking(fresh)).toMatchObject({ done: 194, added: 194, skipped: 0 })
     // Nothing of it is in a log
     expect(world.log).toEqual([])
+  })
+
+  it('with the groups: who wrote what, mentions, votes, and what an admin has deleted', async () => {
+    const world = new World()
+    const [old, fresh] = [await device(world), await device(world)]
+    const group = 'g1@groups.example.org'
+    const start = Date.now() - 86_400_000
+    const said = (from: string, n: number, more: Partial<Message> = {}): Message => ({
+      ...message(group, n, start + n * 1000, { ...more, chat: group, from, mine: from === ME }),
+      key: messageKey(group, from, from === ME, `same-${String(n)}`),
+      id: `same-${String(n)}`
+    })
+    // Two people may use the same id
+    const twin = { ...said('cyd@example.org', 1), key: messageKey(group, 'cyd@example.org', false, 'same-1') }
+    const poll = {
+      question: 'When?',
+      options: ['now', 'later'].map((text, at) => ({ id: `o${String(at)}`, text })),
+      several: false
+    }
+    const asked = said('ben@example.org', 3, { poll })
+    const bad = said('cyd@example.org', 5)
+    await Work.run(old.db, async (work) => {
+      const mentions = [{ jid: ME, start: 0, end: 4 }]
+      for (const one of [
+        said('ben@example.org', 1, { mentions, forMe: true, starred: 1 }),
+        ...[twin, said(ME, 2), asked, bad]
+      ])
+        await addMessage(work, ME, one)
+      const changes: [Message, Change['kind'], Partial<Change> & Pick<Change, 'from'>][] = [
+        [asked, 'vote', { emojis: ['o1'], from: 'cyd@example.org' }],
+        [asked, 'close', { from: 'ben@example.org' }],
+        [twin, 'reaction', { emojis: ['👍'], from: 'ben@example.org' }],
+        [twin, 'edit', { text: 'better', from: 'cyd@example.org', id: 'e1' }],
+        [bad, 'retraction', { from: 'cyd@example.org', by: group }]
+      ]
+      for (const [target, kind, more] of changes) {
+        const key = changeKey(kind, target.key, more.from)
+        const order = orderAt(Date.now())
+        await addChange(work, ME, { key, target: target.key, kind, order, encrypted: true, ...more })
+      }
+    })
+    await link(old, fresh)
+    await until(() => done(fresh))
+    expect(await all(fresh)).toEqual(await all(old))
+    const there = await fresh.db.messages.get(asked.key)
+    expect(there).toMatchObject({
+      from: 'ben@example.org',
+      votes: { 'cyd@example.org': ['o1'] },
+      closed: true
+    })
+    expect(await fresh.db.messages.get(bad.key)).toMatchObject({ kind: 'deleted', deletedBy: group })
+    expect((await fresh.db.chats.get(group))?.last).toBe((await old.db.chats.get(group))?.last)
   })
 
   it('the newest of each chat first, so that soon there is something of everything', async () => {

@@ -21,13 +21,14 @@ export const ROOMS = {
   chat: ['attachments', 'calling', ...SCREENS_KNOW],
   groups: SCREENS_KNOW,
   calling: ['calls', ...SCREENS_KNOW],
-  screens: ['attachments', 'calling', 'chat', 'chats', 'groups', ...SCREENS_KNOW],
+  status: SCREENS_KNOW,
+  screens: ['attachments', 'calling', 'chat', 'chats', 'groups', 'status', ...SCREENS_KNOW],
   admin: ['parts', 'strings', 'start', 'local', 'styles'],
   styles: []
 }
 
 /** Rooms that are drawn, and the only files of the rooms below that these know. */
-export const DRAWN = ['parts', 'chats', 'attachments', 'chat', 'groups', 'calling', 'screens']
+export const DRAWN = ['parts', 'chats', 'attachments', 'chat', 'groups', 'calling', 'status', 'screens']
 export const DOORS = {
   sync: ['./app.ts'],
   crypto: ['./crypto.ts', './trust-transfer.ts'],

@@ -16,6 +16,7 @@ SCREENS = {
     "/starred": ".pane .none",
     "/calls": ".pane .none",
     "/requests": ".pane .none",
+    "/status": ".pane .none",
     "/settings": ".pane nav",
     "/settings/profile": ".pane form",
     "/settings/privacy": ".pane button.row",

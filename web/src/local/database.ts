@@ -2,6 +2,7 @@
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
 import { entryOf, isWaiting } from './order'
 import type { SmallPicture, StoredFile, Upload } from './file-types'
+import type { Status, StatusTask } from './statuses'
 import type {
   Address,
   Change,
@@ -85,6 +86,8 @@ export class Database extends Dexie {
   blobs!: Table<{ id: string; data: Blob }, string>
   smalls!: EntityTable<SmallPicture, 'id'>
   uploads!: Table<Upload, [string, string]>
+  statuses!: EntityTable<Status, 'key'>
+  statusTasks!: EntityTable<StatusTask, 'seq'>
   /** For `crypto/`: identity, sessions, prekeys, keys of others. The key is a path such as `session/ADDRESS/DEVICE`. */
   keys!: Table<{ path: string; value: unknown }, string>
 
@@ -115,6 +118,7 @@ export class Database extends Dexie {
       uploads: '[id+part], id'
     })
     this.version(8).stores({ smalls: 'id' })
+    this.version(9).stores({ statuses: 'key, author, until', statusTasks: '++seq' })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

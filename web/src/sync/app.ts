@@ -8,6 +8,7 @@ import type { Database } from '../local/database'
 import type { GroupCalls } from './group-calls'
 import type { Usage } from './slots'
 import type { Media } from '../local/media'
+import type { Audience } from '../local/statuses'
 import type { Source } from '../media/source'
 import type { SearchOptions } from '../local/search'
 import type { Address, Mention, Moment, Poll, Reply, SentChange } from '../local/types'
@@ -246,6 +247,15 @@ export interface App {
   call(action: CallAction): Promise<unknown>
   /** Calls `listener` for each event of a call of this tab. Returns a function that unsubscribes. */
   onCall(listener: (event: CallEvent) => void): () => void
+  /** Shows a text for a day to an audience, which is remembered. `forward`: whether others may forward it. */
+  postStatus(text: string, color: string, audience: Audience, forward: boolean): Promise<void>
+  /** Of the user's own statuses: sends one again that was refused, or deletes one for everyone. */
+  retryStatus(id: string): Promise<void>
+  deleteStatus(id: string): Promise<void>
+  /** A status of somebody was shown. */
+  statusSeen(author: Address, id: string): Promise<void>
+  /** Statuses of a person come last, on this device. */
+  muteStatus(author: Address, on: boolean): Promise<void>
   /** Calls `listener` for each new message that deserves a notification. Returns a function that unsubscribes. */
   onNews(listener: (news: { chat: Address; key: string; text: string }) => void): () => void
 }

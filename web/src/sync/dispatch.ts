@@ -29,6 +29,7 @@ import { PROFILE_NODES, type Profiles } from './profile'
 import type { Roster } from './roster'
 import { type ChatSettings, SETTINGS_NODES } from './settings'
 import type { LiveState } from './live'
+import type { Statuses } from './statuses'
 import type { Typing } from './typing'
 
 /** Where stanzas are handed to. */
@@ -45,6 +46,7 @@ export interface Handlers {
   groups: Groups
   groupMessages: GroupMessages
   callSignals: CallSignals
+  statuses: Statuses
   live: LiveState
   now(): Moment
   /** Stores a message once the session's place in the archive is known. Rejects if nothing can be stored. */
@@ -77,6 +79,7 @@ export class Dispatch {
       await this.event(attribute(stanza, 'from') || this.me, event.node, event.items)
       return
     }
+    if (await this.to.statuses.live(stanza)) return
     if (isGroup(bare(attribute(stanza, 'from')), this.me) && (await this.group(stanza))) return
     const copy = carbon(stanza, this.me)
     // A message that falsely claims to be a carbon is a message of its sender, as it is in the archive

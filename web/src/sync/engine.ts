@@ -46,6 +46,7 @@ import { SessionStart } from './session-start'
 import { Settlement } from './settlement'
 import { ChatSettings } from './settings'
 import { proxied, usage } from './slots'
+import { Statuses } from './statuses'
 import type { Store } from './store'
 import { LiveState } from './live'
 import type { Leading } from './tabs'
@@ -102,6 +103,7 @@ export class Engine implements Leading {
   private calls!: Calls
   private callSignals!: CallSignals
   private session!: SessionStart
+  private statuses!: Statuses
   private clockless: ReturnType<typeof setTimeout> | undefined
   private stopped = false
 
@@ -133,7 +135,10 @@ export class Engine implements Leading {
       limit: (bytes) => this.quietly(this.limit(bytes)),
       stanza: (stanza) => this.dispatch.stanza(stanza),
       unreadable: (text) => this.unhandled.count('no XML', text),
-      result: (result) => this.catchUp.result(result)
+      result: (result) => {
+        this.catchUp.result(result)
+        this.statuses.result(result)
+      }
     })
     this.keyBuffer = new KeyBuffer(db)
     this.unhandled = new Unhandled(db, deps.now)
@@ -221,14 +226,15 @@ export class Engine implements Leading {
     this.history = history
     this.incoming = incoming
     this.catchUp = catchUp
-    const { presences, typing, presence, expiry, outbox } = this
+    this.statuses = new Statuses(db, me, connection, crypto, keyBuffer, now, deps.expiryTime)
+    const { presences, typing, presence, expiry, outbox, statuses } = this
     this.session = new SessionStart({
       ...{ db, me, connection, live, crypto, catchUp, outbox, roster, profiles, settings, history },
-      ...{ presence, presences, resends, expiry, groups, setClock: () => this.setClock() }
+      ...{ presence, presences, resends, expiry, groups, statuses, setClock: () => this.setClock() }
     })
     this.dispatch = new Dispatch(db, me, connection, {
       ...{ crypto, keyless, unhandled, roster, profiles, settings, history, presences, typing, live, now },
-      ...{ groups, groupMessages, callSignals },
+      ...{ groups, groupMessages, callSignals, statuses },
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({
@@ -260,6 +266,7 @@ export class Engine implements Leading {
     this.keyBuffer.stop()
     this.typing.stop()
     this.callSignals.stop()
+    this.statuses.stop()
   }
 
   /** Something may be waiting to be sent. */
@@ -271,6 +278,7 @@ export class Engine implements Leading {
     this.quietly(this.settings.flush())
     this.quietly(this.session.settleContested())
     this.quietly(this.expiry.run())
+    this.quietly(this.statuses.wake())
   }
 
   nudge(): void {

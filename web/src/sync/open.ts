@@ -25,6 +25,7 @@ import { acknowledge } from './unhandled'
 import { Engine } from './engine'
 import { sendUnencrypted } from './keyless'
 import { Store } from './store'
+import { StatusActions } from './status-actions'
 import { Tabs } from './tabs'
 
 /** What the app depends on. */
@@ -171,6 +172,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     entering.enter(chat, text, options).stored
   const messageActions = new MessageActions(queueing, send)
   const chatActions = new ChatActions(queueing)
+  const statusActions = new StatusActions(db, me, now, () => tabs.woken())
   await entering.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
@@ -282,6 +284,11 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       loggedOut()
     },
     visible: (on) => tabs.visible(on),
+    postStatus: (...status) => statusActions.post(...status),
+    retryStatus: (id) => statusActions.retry(id),
+    deleteStatus: (id) => statusActions.remove(id),
+    statusSeen: (author, id) => statusActions.seen(author, id),
+    muteStatus: (author, on) => statusActions.mute(author, on),
     call: (action) => call('call', action),
     onCall: (listener) => {
       callListeners.add(listener)

@@ -19,6 +19,7 @@ import type { Profiles } from './profile'
 import type { Resends } from './resends'
 import type { Roster } from './roster'
 import type { ChatSettings } from './settings'
+import type { Statuses } from './statuses'
 
 /** The parts that a session starts. */
 export interface Beginners {
@@ -38,6 +39,7 @@ export interface Beginners {
   resends: Resends
   expiry: Expiry
   groups: Groups
+  statuses: Statuses
   setClock(): Promise<void>
 }
 
@@ -73,6 +75,7 @@ export class SessionStart {
     })
     quietly(this.of.outbox.wake())
     quietly(this.of.settings.flush())
+    quietly(this.of.statuses.wake())
     // The device may have slept, or its clock was changed
     quietly(this.of.setClock())
     if (session.caughtUp) this.of.history.begin()
@@ -118,6 +121,7 @@ export class SessionStart {
       if (!(await this.of.db.contacts.get(this.of.me))) await this.of.profiles.fetch(this.of.me)
       if (roster.status === 'rejected') throw roster.reason
       session.done = true
+      void this.of.statuses.begin()
       quietly(this.of.resends.allTrusted())
     } catch {
       if (this.of.connection.online) setTimeout(() => this.again(session), AGAIN_MS)

@@ -70,6 +70,7 @@ export async function authenticate(
       el('enable', { xmlns: NS.carbons }),
       el('enable', { xmlns: NS.sm, resume: 'true' }),
       el('groupchat', { xmlns: NS.groups }),
+      el('status', { xmlns: NS.status }),
       !active && el('inactive', { xmlns: NS.csi })
     )
   )

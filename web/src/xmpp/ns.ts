@@ -50,6 +50,7 @@ export const NS = {
   mucOwner: 'http://jabber.org/protocol/muc#owner',
   moderate: 'urn:xmpp:message-moderate:1',
   kithResend: 'urn:kith:resend:0',
+  status: 'urn:kith:status:0',
   kithChats: 'urn:kith:chats:0',
   kithHistory: 'urn:kith:history:0',
   displayed: 'urn:xmpp:mds:displayed:0',

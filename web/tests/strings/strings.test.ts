@@ -14,7 +14,7 @@ const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
 const screens = files.filter((file) => file.endsWith('.svelte'))
 const code = files.filter(
   (file) =>
-    /^(?:screens|parts|attachments|chats?|groups|calling)\/.*\.(?:svelte|ts)$/.test(file) ||
+    /^(?:screens|parts|attachments|chats?|groups|calling|status)\/.*\.(?:svelte|ts)$/.test(file) ||
     /^\w+\.(?:svelte|ts)$/.test(file)
 )
 const adminCode = files.filter((file) => /^admin\/(?!strings\/).*\.(?:svelte|ts)$/.test(file))

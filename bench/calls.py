@@ -26,6 +26,8 @@ from tests.interop.converse import chromium  # noqa: E402
 from tests.web.calls import ARGUMENTS, DEVICES, call, hang_up, over, prepare  # noqa: E402
 from tests.web.person import DESKTOP, Someone, meet, someone  # noqa: E402
 
+#: How many calls two people make at once: the server bounds how often one may call another.
+_SERIES = 5
 #: Accepts, and resolves to the milliseconds until a frame of the other side was decoded.
 _ACCEPT = """(async () => {
   const begun = performance.now();
@@ -81,8 +83,10 @@ def main() -> None:
     arguments.add_argument("--times", type=int, default=20, help="calls of each kind (20)")
     times = arguments.parse_args().times
     for name, relay_only in (("direct", False), ("relayed", True)):
-        with tempfile.TemporaryDirectory() as folder:
-            took = asyncio.run(measure(times, relay_only, Path(folder)))
+        took: list[float] = []
+        while len(took) < times:
+            with tempfile.TemporaryDirectory() as folder:
+                took += asyncio.run(measure(min(_SERIES - 1, times - len(took)), relay_only, Path(folder)))
         print(
             f"{name}: accept to first decoded frame, median of {times}: {statistics.median(took):.0f} ms"
             f" ({min(took):.0f} to {max(took):.0f})"

@@ -280,11 +280,16 @@ export class Call {
 
   private async requested(iq: string, xml: string): Promise<void> {
     const element = parse(xml)
+    let answered = false
+    const ok = (): void => {
+      answered = true
+      this.answer(iq)
+    }
     try {
-      const refused = await this.handle(attribute(element, 'action'), element, () => this.answer(iq))
+      const refused = await this.handle(attribute(element, 'action'), element, ok)
       if (refused) this.answer(iq, refused)
     } catch (error) {
-      this.answer(iq, ['bad-request'])
+      if (!answered) this.answer(iq, ['bad-request'])
       throw error
     }
   }

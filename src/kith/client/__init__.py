@@ -68,6 +68,9 @@ from kith.client.events import (
     MessageReceived,
     MessageUnreadable,
     ReactionsChanged,
+    StatusDeleted,
+    StatusPosted,
+    StatusSeen,
     Typing,
 )
 from kith.client.groups.values import (
@@ -88,11 +91,13 @@ from kith.client.media.values import Media, MediaKind, Place
 from kith.client.message import Chat, Contact, Fingerprint, Link, Message, Reactions, State, Trust
 from kith.client.presence import Availability, Presence
 from kith.client.profile import Profile
+from kith.client.status.values import Audience, Status, StatusKind, StatusQuote, Viewer
 
 __all__ = [
     "AccountInUse",
     "Affiliation",
     "AlreadyOpen",
+    "Audience",
     "Availability",
     "BadCharacters",
     "CallChanged",
@@ -169,9 +174,16 @@ __all__ = [
     "ServerUnreachable",
     "Settings",
     "State",
+    "Status",
+    "StatusDeleted",
+    "StatusKind",
+    "StatusPosted",
+    "StatusQuote",
+    "StatusSeen",
     "TimedOut",
     "TooLarge",
     "Trust",
     "Typing",
     "UnknownKey",
+    "Viewer",
 ]

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from slixmpp.exceptions import IqError, IqTimeout
 
@@ -110,21 +111,37 @@ class CatchUp:
         newest, _ = await self._query(None, None, 1)
         return bool(newest) and newest[-1].archive != place
 
+    async def page_of(self, node: str, after: str) -> tuple[list[Forwarded], bool, str]:
+        """A page of another archive of ours, after an entry (empty: from the beginning).
+
+        Returns it, whether it is the last one, and the id of its last entry, which may have been left out.
+        Raises IqError, IqTimeout.
+        """
+        start = None if after else _EPOCH
+        page, fin = await self._ask(after or None, start, _PAGE_SIZE, False, node)
+        last = "" if fin is None else fin.findtext(f"{{{stanzas.RSM}}}set/{{{stanzas.RSM}}}last") or ""
+        return page, fin is None or fin.get("complete") == "true" or not last, last
+
     async def _query(
         self, after: str | None, start: datetime | None, limit: int
     ) -> tuple[list[Forwarded], bool]:
         """One page, and whether it is the last one. Raises IqError, IqTimeout."""
+        page, fin = await self._ask(after, start, limit, self._with_groups())
+        return page, fin is None or fin.get("complete") == "true"
+
+    async def _ask(
+        self, after: str | None, start: datetime | None, limit: int, groups: bool, node: str | None = None
+    ) -> tuple[list[Forwarded], Element | None]:
         query = uuid.uuid4().hex
         page: list[Forwarded] = []
         self._pages[query] = page
         try:
-            request = stanzas.mam_query(query, after, start, limit, self._with_groups())
+            request = stanzas.mam_query(query, after, start, limit, groups, node)
             iq: Any = self._stream.make_iq_set(sub=request)
             reply = await self._answer(iq)
         finally:
             del self._pages[query]
-        fin = reply.xml.find(f"{{{stanzas.MAM}}}fin")
-        return page, fin is None or fin.get("complete") == "true"
+        return page, reply.xml.find(f"{{{stanzas.MAM}}}fin")
 
     async def _answer(self, iq: Any) -> Any:
         """The answer to a query.

@@ -13,9 +13,10 @@ from kith.client.key_checks import KeyChecks
 from kith.client.message import Chat, Message, Replies
 from kith.client.people import People
 from kith.client.pinning import Pinning
+from kith.client.statuses import Statuses
 
 
-class Client(Changing, Pinning, Grouping, People, KeyChecks):
+class Client(Statuses, Changing, Pinning, Grouping, People, KeyChecks):
     """An account on this device. As an async context manager it connects, and stays connected.
 
     Without a ``password`` it logs in as the device that `kith login` or `kith link` has set up here.

@@ -114,6 +114,11 @@ class Contacts:
         item = self._item(peer)
         return item is not None and bool(item["from"])
 
+    def is_mutual(self, peer: str) -> bool:
+        """Whether the peer sees us, and we see them."""
+        item = self._item(peer)
+        return item is not None and bool(item["from"]) and bool(item["to"])
+
     def contains(self, peer: str) -> bool:
         """Whether the peer is in the roster, according to the server."""
         return peer in self._roster

@@ -170,6 +170,18 @@ _MIGRATIONS = (
         kept INTEGER NOT NULL
     );
     """,
+    # 9: statuses. seen: 0 no, 1 here, 2 the server knows. Without a kind: it was deleted
+    """
+    CREATE TABLE statuses (
+        author TEXT, id TEXT, kind TEXT NOT NULL, text TEXT NOT NULL, time REAL NOT NULL, until REAL NOT NULL,
+        extra TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (author, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX statuses_until ON statuses (until);
+    CREATE TABLE status_viewers (
+        id TEXT, jid TEXT, time REAL NOT NULL, PRIMARY KEY (id, jid)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

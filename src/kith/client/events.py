@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
 from kith.client.message import Link, Message
+from kith.client.status.values import Status
 
 if TYPE_CHECKING:
     from kith.client.calls.call import Call
@@ -23,6 +24,28 @@ class MessageReceived(Event):
     """A message is new in the history. A peer sent it, or we did, here or on another device."""
 
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPosted(Event):
+    """A contact, or a device of ours, has posted a status."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDeleted(Event):
+    """The author has deleted a status for everyone. ``status``: as it was."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSeen(Event):
+    """``viewer`` has seen a status: a contact one of ours, or a device of ours one of a contact."""
+
+    status: Status
+    viewer: str
 
 
 @dataclass(frozen=True, slots=True)

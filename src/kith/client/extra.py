@@ -14,6 +14,8 @@ from typing import Any
 from kith.client.groups.values import Affiliation, Change, MemberChange, Mention, Option, Poll
 from kith.client.media.descriptor import describe, parse, parse_stored, parse_url
 from kith.client.media.values import Media
+from kith.client.status.content import quote_json, quote_of
+from kith.client.status.values import StatusQuote
 
 #: How many options a poll has at most.
 MOST_OPTIONS = 32
@@ -58,7 +60,8 @@ class Extra:
 
     ``close``: the origin id of the poll that it closes. ``given``: who has given us the message, if it was
     said before we came. ``caption``: the origin id of the message whose caption the text is, which is there
-    for other apps. ``heard``: that of a voice message that was listened to.
+    for other apps. ``heard``: that of a voice message that was listened to. ``status``: the
+    status that it answers.
     """
 
     mentions: tuple[Mention, ...] = ()
@@ -72,6 +75,7 @@ class Extra:
     caption: str | None = None
     heard: str | None = None
     upload: Upload | None = None
+    status: StatusQuote | None = None
 
     def __bool__(self) -> bool:
         return self != Extra()
@@ -104,6 +108,8 @@ class Extra:
             members = {"id": self.upload.id, "url": self.upload.url}
             name = "reuploaded" if self.upload.at else "reupload"
             found[name] = members | ({"at": self.upload.at} if self.upload.at else {})
+        if self.status is not None:
+            found |= quote_json(self.status)
         return found
 
     def stored(self) -> str | None:
@@ -147,6 +153,7 @@ class Extra:
             caption=_id(found.get("caption")),
             heard=_id(found.get("heard")),
             upload=_upload(found),
+            status=quote_of(found),
         )
 
 

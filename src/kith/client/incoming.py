@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the libraries behind these take long to import
     from kith.client.encryption import Encryption
     from kith.client.groups.incoming import GroupIncoming
     from kith.client.healing import Healing
+    from kith.client.status.sync import StatusSync
 
 _log = logging.getLogger(__name__)
 _LIVE_BEFORE_CATCH_UP = 200  # live messages after which the place in the archive is moved on
@@ -78,6 +79,7 @@ class Incoming:
             "_queue",
             "_reader",
             "_reading",
+            "_statuses",
             "_stream",
             "_to_publish",
         ),
@@ -100,6 +102,7 @@ class Incoming:
         undo: Undo,
         on_upload: Callable[[Upload, str, Decrypted], None],
         calls: Calls,
+        statuses: StatusSync,
     ) -> None:
         """``wake_outbox`` is called when a receipt has to be sent.
 
@@ -121,6 +124,8 @@ class Incoming:
         self._groups = groups
         groups.connect(self._reader, self._publish_later)
         self._calls = calls
+        self._statuses = statuses
+        statuses.connect(self._reader)
         self._live = 0
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -147,6 +152,8 @@ class Incoming:
         self.caught_up.clear()
         self._broken = False
         self._queue.put_nowait(self._read_archive)
+        if self._statuses.supported:
+            self._queue.put_nowait(self._statuses.read)
 
     @property
     def broken(self) -> bool:
@@ -285,7 +292,9 @@ class Incoming:
         sender = self._bare(message.get("from"))
         incoming = sender != self._own
         peer = sender if incoming else self._bare(message.get("to"))
-        if self._groups.is_of_group(sender):
+        if live and self._statuses.concerns(message, sender):
+            await self._statuses.take_live(message)
+        elif self._groups.is_of_group(sender):
             await self._groups.take(message, archive, time, live)
         elif kind == "error":
             self._markers.handle_error(message, peer)

@@ -40,9 +40,9 @@ if TYPE_CHECKING:  # `_build` imports what is built on slixmpp, which takes long
 class Lifecycle:
     """The part of `kith.client.Client` that opens, connects and closes. See there for the arguments.
 
-    Between `open` and `close`, eight tasks run: the connection, the outbox, incoming messages, requests to
-    send undecryptable messages again, two that keep groups in step, and two that upload files. If one of them
-    fails, `Client.messages` raises its error.
+    Between `open` and `close`, tasks run: the connection, the outbox, incoming messages, requests to send
+    undecryptable messages again, and those that keep groups and statuses in step and upload files. If one of
+    them fails, `Client.messages` raises its error.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Lifecycle:
                 self._group_parts.expiry.run(),
                 self._media.uploading.run(),
                 self._media.missing.run(),
+                self._status.sync.run(),
             )
         ]
         for task in self._tasks:
@@ -224,6 +225,7 @@ class Lifecycle:
         from kith.client.incoming import Incoming
         from kith.client.media.parts import MediaParts
         from kith.client.outbox import Outbox
+        from kith.client.status.parts import StatusParts
         from kith.client.undo import Undo
 
         stream = self._stream = self._make_stream()
@@ -257,6 +259,9 @@ class Lifecycle:
         media.connect(self._outbox)
         self._healing = Healing(*parts, self.accepted, content, groups.records, groups.content)
         catch_up = CatchUp(stream, self._db, self._history, lambda: groups.sync.supported)
+        self._status = StatusParts(
+            *(stream, self._db, self._encryption, self._key_work, catch_up, self._contacts, self._publish)
+        )
         self._incoming = Incoming(
             *parts,
             catch_up,
@@ -274,6 +279,7 @@ class Lifecycle:
                 self._publish,
                 self._takes_calls,
             ),
+            self._status.sync,
         )
         calls.caught_up = self._incoming.caught_up
         self._calls = calls
@@ -322,6 +328,7 @@ class Lifecycle:
         await self._group_sync.begin()
         self._db.commit()
         await self._group_sync.list()
+        await self._status.begin()
         self._incoming.catch_up()
         self._contacts.send_presence()
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from kith.client.groups.values import Change, Group, Mention, Poll, Receipts
 from kith.client.media.values import Media, Place, Progress
 from kith.client.presence import Presence
+from kith.client.status.values import StatusQuote
 
 
 class State(Enum):
@@ -174,6 +175,7 @@ class Message:
     text. ``poll``: the question that it asks. ``change``: what happened, if it is a notice, which has no
     text. ``receipts``: how many members have a message of ours. ``given_by``: the admin whose device has
     given it to us, if it was said before we came; that it is what its author wrote is their word.
+    ``status``: the status that it answers or reacts to, which may have gone.
     """
 
     row: int
@@ -202,6 +204,7 @@ class Message:
     receipts: Receipts | None = None
     given_by: str = ""
     media: Media | None = None
+    status: StatusQuote | None = None
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str, *, quote: bool = False) -> Message:

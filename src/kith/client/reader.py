@@ -143,7 +143,7 @@ class Reader:
     def _with_extra(self, draft: Draft, extra: Extra) -> Draft:
         """The draft with what the message has sealed besides its text."""
         if draft.author is None:  # polls and mentions are of groups
-            extra = Extra(media=extra.media, caption=extra.caption)
+            extra = Extra(media=extra.media, caption=extra.caption, status=extra.status)
         if extra.media is None and (media := parse_aesgcm(draft.body)) is not None:
             extra = replace(extra, media=media)
         if extra.media is not None:
@@ -201,6 +201,10 @@ class Reader:
             id = ""  # only a session that works is needed
         asked = self._healing.on_unreadable(sender, error.device, bounded(id), error.renew, chat)
         return asked or error.renew
+
+    async def decrypt(self, element: Element, sender: str) -> Decrypted:
+        """Decrypts ``<encrypted/>`` of something that is no message. Raises Undecryptable, Interrupted."""
+        return await self._decrypt(element, sender)
 
     async def _decrypt(self, element: Element, sender: str) -> Decrypted:
         decrypted = await self._key_work.run(self._open(element, sender))

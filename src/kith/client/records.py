@@ -74,6 +74,7 @@ class Records:
             change=extra.change,
             receipts=None if row[20] is None else Receipts(*json.loads(row[20])),
             given_by=extra.given,
+            status=None if row[14] else extra.status,
             media=None if extra.media is None or row[14] else self._media(extra.media, row[0]),
             client=self._client,
         )

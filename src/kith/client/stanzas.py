@@ -57,14 +57,21 @@ def chat_state(active: bool) -> list[Element]:
 
 
 def mam_query(
-    query: str, after: str | None, start: datetime | None, limit: int, groups: bool = False
+    query: str,
+    after: str | None,
+    start: datetime | None,
+    limit: int,
+    groups: bool = False,
+    node: str | None = None,
 ) -> Element:
     """An archive query for one page: after an id, or from a time on, or (with neither) the last page.
 
     ``query``: the id that results will carry. ``limit``: entries in the page. ``groups``: with messages of
-    groups (XEP-0313 §4.1.5).
+    groups (XEP-0313 §4.1.5). ``node``: names another archive than that of messages.
     """
     root = leaf(MAM, "query", queryid=query)
+    if node is not None:
+        root.set("node", node)
     fields = {"include-groupchat": "true"} if groups else {}
     if start is not None:
         fields["start"] = start.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,7 @@ from kith.client.groups.mentions import find_mentions
 from kith.client.groups.values import Group, Mention
 from kith.client.message import Draft, Link, Message, State, Trust
 from kith.client.stanzas import chat_state
+from kith.client.status.values import StatusQuote
 from kith.client.waiting import Waiting
 
 
@@ -29,6 +30,7 @@ class Writing(Waiting):
         encrypted: bool | None = None,
         reply_to: Message | None = None,
         mentions: Sequence[Mention] | None = None,
+        status: StatusQuote | None = None,
         wait: State | None = None,
         timeout: float | None = 30.0,
     ) -> Message:
@@ -41,7 +43,7 @@ class Writing(Waiting):
 
         ``peer`` may be a group that we are in. ``mentions``: who is meant by parts of the text; by default,
         ``@name`` means the member with that name, and ``@all`` everybody. Groups that anybody may enter are
-        not encrypted by default.
+        not encrypted by default. ``status``: what the text answers or reacts to, if it is encrypted.
 
         Raises PeerHasNoDevices and NoTrustedDevices (the message is then stored as failed), TooLarge (see
         `largest_text`), BadCharacters and NotSendable (nothing is stored), and InvalidAddress; with ``wait``
@@ -53,7 +55,12 @@ class Writing(Waiting):
         sendable.check_text(body, encrypted, self._stream.max_bytes)
         if group is not None and mentions is None:
             mentions = find_mentions(body, group)
-        extra = Extra(mentions=tuple(mentions or ())) if group is not None and encrypted else Extra()
+        if not encrypted:
+            extra = Extra()
+        elif group is not None:
+            extra = Extra(mentions=tuple(mentions or ()))
+        else:
+            extra = Extra(status=status)
         message = self._queue(
             Draft(
                 peer=peer,

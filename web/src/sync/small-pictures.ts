@@ -46,6 +46,11 @@ export class SmallPictures {
       const small = await inWorker({ do: 'small', data: file })
       await storeSmall(this.db, id, small)
       return small
+    } catch (error) {
+      if (error instanceof NoPicture) throw error
+      // a browser that can't draw in a worker, or has not enough memory or space for the copy
+      console.debug('no small copy', error)
+      return file
     } finally {
       this.running -= 1
       this.making.delete(id)

@@ -1,5 +1,5 @@
 /** Files in messages, over the whole sync layer, with a media server that can be away. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { base64, base64urlnopad } from '@scure/base'
 import { lineOf } from '../../src/history/record-reader'
 import { messageRecord } from '../../src/history/record-writer'
@@ -219,6 +219,21 @@ describe('a file', () => {
     await storeFile(ada.db, 'gif', gif, ada.app.now())
     const shown = await ada.app.smallPicture('gif')
     expect([shown.size, shown.type]).toEqual([gif.size, 'image/gif'])
+    expect(await ada.db.smalls.count()).toBe(0)
+  })
+
+  it('is shown as it is where no small copy of it can be made', async () => {
+    const { ada } = await pair()
+    // its header is that of a large PNG; under Node nothing can be drawn
+    const head = [137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 8, 0, 0, 0, 8, 0]
+    const png = new Blob([new Uint8Array([...head, 8, 6, 0, 0, 0])])
+    await storeFile(ada.db, 'png', png, ada.app.now())
+    vi.stubGlobal('createImageBitmap', () =>
+      Promise.resolve({ width: 2048, height: 2048, close: () => undefined })
+    )
+    const shown = await ada.app.smallPicture('png')
+    vi.unstubAllGlobals()
+    expect([shown.size, shown.type]).toEqual([png.size, 'image/png'])
     expect(await ada.db.smalls.count()).toBe(0)
   })
 

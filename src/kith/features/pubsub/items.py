@@ -45,7 +45,7 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
             service.must_create(request)
         else:
             raise StanzaError("item-not-found")
-        config = _preconditions(request, node, service.defaults)
+        config = _preconditions(request, node, service.defaults_for(name))
         publisher = request.asker if request.asker != request.owner.bare else ""
         id, item = _item(service, items[0] if items else None, config, publisher)
         if node is not None and id is not None:

@@ -31,6 +31,10 @@ MAX_LISTED = 30
 MAX_NAME = 1023
 
 
+_STORIES_NODE = "urn:xmpp:pubsub-social-feed:stories:0"
+_STORIES = NodeConfig(max_items=100, item_expire=86_400)
+
+
 class Service:
     """What the use cases need of a pubsub service. This class is the one for nodes of accounts (XEP-0163)."""
 
@@ -58,6 +62,10 @@ class Service:
         self.listeners: list[Changed] = []
         self.asked = RateLimit(MAX_ASKED, 3600.0)
         self.listed = RateLimit(MAX_LISTED, 60.0)
+
+    def defaults_for(self, name: str) -> NodeConfig:
+        """The configuration of a node that publishing creates. Stories are there for a day (XEP-0501)."""
+        return _STORIES if name == _STORIES_NODE else self.defaults
 
     async def changed(self, request: Request, name: str) -> None:
         """Notifies listeners that items of a node have changed."""

@@ -124,6 +124,18 @@ async def test_only_accounts_speak_to_the_service_and_only_in_messages(there: Th
     assert await there.foreign("far.test", there.status("x", "ada")) == ["service-unavailable"]
 
 
+async def test_nobody_pretends_that_a_message_is_a_status(there: There) -> None:
+    ada, ben = await there.person("ada/phone"), await there.person("ben/phone")
+    await there.befriend("ada", "ben")
+    forged = f"<status xmlns='{STATUS}' id='x' until='2999-01-01T00:00:00Z'/>"
+    await there.says(
+        ada, f"<message to='ben@{DOMAIN}' type='chat'><body>x</body>{forged}{ENCRYPTED}</message>"
+    )
+    (heard,) = there.heard(ben)
+    assert f"{{{STATUS}}}status" not in heard.children
+    assert b"<body>x</body>" in heard.inner
+
+
 async def test_nobody_deletes_or_sees_what_is_not_theirs(there: There) -> None:
     ada, ben, eve = [await there.person(f"{name}/phone") for name in ("ada", "ben", "eve")]
     await there.befriend("ada", "ben", "eve")

@@ -24,6 +24,7 @@ _ARCHIVED = ns.tag("urn:xmpp:mam:tmp", "archived")  # from before XEP-0359
 _FORWARDED = ns.tag(ns.FORWARD, "forwarded")
 _ADDRESSES = ns.tag("http://jabber.org/protocol/address", "addresses")
 _ADDRESS = ns.tag("http://jabber.org/protocol/address", "address")
+_STATUS = ns.tag(ns.STATUS, "status")
 _IDS = (_STANZA_ID, _ARCHIVED)
 #: How many addresses are checked in one stanza, since preparing one takes time. Further ones are removed.
 _MAX_CHECKED = 32
@@ -69,6 +70,8 @@ class Assertions:
         }
         for name in ("sent", "received"):  # carbon copies come only from the account's own server
             rules[ns.tag(ns.CARBONS, name)] = _never
+        # statuses come from the service of the account's own server (docs/status.md)
+        rules[_STATUS] = _never
         for version in ("tmp", "0", "1", "2"):
             for name in ("result", "fin"):
                 rules[ns.tag(f"urn:xmpp:mam:{version}", name)] = self._is_archive
@@ -98,6 +101,8 @@ class Assertions:
         changed = False
         for child in list(tree):
             rule = self._rules.get(child.tag)
+            if child.tag == _STATUS and stanza.kind == "iq":
+                continue  # a request to be sent statuses
             if rule is not None and not rule(child, look):
                 tree.remove(child)
                 changed = True

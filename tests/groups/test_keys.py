@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kith.groups.keys import keys_in
+from kith.groups.keys import keys_in, split
 
 _MANY = 10_000
 
@@ -34,3 +34,21 @@ def test_only_the_attribute_itself_names_the_device() -> None:
         b"<key a-rid='5' rid='7'>x</key><key rid='8' prekey='true'>y</key><key xrid='9'>z</key><keys rid='1'>"
     )
     assert [device for device, _ in keys_in(data)] == [7, 8]
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("before", ["", " a='b'"])
+def test_own_keys_alone_whichever_quotes_a_client_writes(quote: str, before: str) -> None:
+    xml = (
+        f"<body>x</body><encrypted{before} xmlns='eu.siacs.conversations.axolotl'><header sid='1'>"
+        "<key rid='7'>mine</key><key prekey='true' rid='8'>yours</key><iv>i</iv></header>"
+        "<payload>p</payload></encrypted>"
+    )
+    content, own = split(xml.replace("'", quote).encode(), {7: [70], 8: [80]}, 0)
+    assert b"<key" not in content
+    assert b"mine" in own[70]
+    assert b"yours" not in own[70]
+    assert b"yours" in own[80]
+    assert b"mine" not in own[80]
+    other = xml.replace("eu.siacs.conversations.axolotl", "other").encode()
+    assert split(other, {7: [70], 8: [80]}, 0) == (other, {})

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from kith.core.log.own import own_part
 
-#: A key of the legacy OMEMO (XEP-0384 0.3), as the server serializes it. The group is atomic, so that each
-#: tag is searched once, whatever its attributes are.
-_KEY = re.compile(rb"<key\b(?>[^<>]*? rid='([0-9]{1,10})')[^<>]*>[^<>]*</key>")
-_START = b"<encrypted xmlns='eu.siacs.conversations.axolotl'"
+#: A key of the legacy OMEMO (XEP-0384 0.3), in canonical form (`kith.wire.canonical`): clients choose the
+#: quotes. The group is atomic, so that each tag is searched once, whatever its attributes are.
+_KEY = re.compile(rb"""<key\b(?>[^<>]*? rid=['"]([0-9]{1,10})['"])[^<>]*>[^<>]*</key>""")
+_START = re.compile(rb"""<encrypted\b(?>[^<>]*? xmlns=['"]eu\.siacs\.conversations\.axolotl['"])""")
 _HEADER = b"<header"
 _HEADER_END = b"</header>"
 
@@ -44,8 +44,8 @@ def split(
     keys of devices that are nobody's stay for everybody. Returns the content
     without the keys of these accounts, and what each of them gets (`kith.core.log.own`).
     """
-    start = inner.find(_START)
-    start = inner.find(_HEADER, start) if start >= 0 else -1
+    encrypted = _START.search(inner)
+    start = inner.find(_HEADER, encrypted.end()) if encrypted is not None else -1
     end = inner.find(_HEADER_END, start) if start >= 0 else -1
     if end < 0:
         return inner, {}

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -146,3 +147,15 @@ async def test_verification_reads_the_bucket_and_finds_what_is_wrong_there(
     assert all(blob in found for blob in (cut.blob, gone.blob)), found
     client.put_object(Bucket=BUCKET, Key=f"through/{cut.blob}", Body=b"x" * 5000)
     assert cut.blob in media.kith("media", "verify", check=False).stdout
+
+
+async def test_a_file_that_the_bucket_has_lost_is_not_there_any_more(s3: S3, tmp_path: Path) -> None:
+    own = settings(s3.endpoint, "lost") | {"media_s3_direct": "off"}
+    with serving(tmp_path / "data", **own) as server:
+        data = os.urandom(100_000)
+        slot = await Uploader(server, "ada").put(data)
+        client: Any = s3.client()
+        await asyncio.to_thread(client.delete_object, Bucket=BUCKET, Key=f"lost/{slot.blob}")
+        async with aiohttp.ClientSession() as http, http.get(slot.get) as answer:
+            assert answer.status == 404  # the app asks whoever has sent it
+        assert "a file is missing" in server.log.read_text()

@@ -13,7 +13,7 @@ import pytest
 
 from kith.media.folder import FolderBlobs
 from kith.media.s3 import Bucket, S3Blobs
-from kith.ports.blobs import BlobError, Blobs, Serving
+from kith.ports.blobs import BlobError, BlobMissing, Blobs, Serving
 from tests.media.seaweed import BUCKET, KEY, S3, SECRET
 
 SEALED = Serving("application/octet-stream", "attachment")
@@ -121,3 +121,21 @@ async def test_what_is_no_id_never_reaches_the_store(
     for work in (store.size(name), store.remove(name), content(store, name, 0, 1)):
         with pytest.raises(ValueError, match="id of a blob"):
             await work
+
+
+async def test_what_the_store_has_not_is_told_from_what_it_can_not_give(
+    store: Blobs, spool: Callable[[bytes], Path]
+) -> None:
+    name = blob()
+    await store.put(name, spool(b"x" * 100), 100, SEALED)
+    await store.remove(name)
+    with pytest.raises(BlobMissing):
+        await content(store, name, 0, 100)
+
+
+async def test_a_bucket_that_is_gone_is_no_missing_file(s3: S3) -> None:
+    there = S3Blobs(bucket(s3, "/x/")._replace(name="another"))
+    there._open()  # it would not start
+    with pytest.raises(BlobError) as caught:
+        await content(there, blob(), 0, 1)
+    assert not isinstance(caught.value, BlobMissing)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kith.ports.blobs import BlobError, BlobFull, Serving, is_blob_id
+from kith.ports.blobs import BlobError, BlobFull, BlobMissing, Serving, is_blob_id
 
 #: The size of the pieces of `FolderBlobs.read`: what each slow reader holds in memory.
 _PIECE = 64 * 1024
@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 def as_blob_error(error: OSError) -> BlobError:
     """An error of the file system as one of the blob store."""
+    if isinstance(error, FileNotFoundError):
+        return BlobMissing("the file is missing; restore it, or run: kith media verify")
     kind = BlobFull if error.errno in _FULL else BlobError
     return kind(error.strerror or str(error))
 

@@ -26,7 +26,7 @@ from kith.media.http import MediaWeb
 from kith.media.records import Blob
 from kith.media.sending import File, cork, duplicate, send_pieces, send_plain
 from kith.media.shelf import Opened, Shelf
-from kith.ports.blobs import BlobError
+from kith.ports.blobs import BlobError, BlobMissing
 
 logger = structlog.get_logger("kith.media")
 #: Seconds without a byte in either direction after which a connection is closed.
@@ -266,6 +266,10 @@ class MediaConnection(asyncio.Protocol):
                 return
             pieces = blobs.read(blob.id, download.start, download.end)
             piece = await anext(pieces)
+        except BlobMissing as error:
+            logger.error("a file is missing", blob=blob.id, error=str(error))
+            self._write(self._head(Download(404, {**SAFE, "Content-Length": "0"})))
+            return
         except BlobError as error:
             logger.warning("the blob store does not answer", error=str(error))
             self._write(self._head(Download(503, {**SAFE, "Content-Length": "0", "Retry-After": "30"})))

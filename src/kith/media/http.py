@@ -21,7 +21,7 @@ from kith.media.records import Blob
 from kith.media.stores import SOURCE
 from kith.media.tus import Tus, aborting, bearer
 from kith.media.uploads import Interrupted, UploadError, Uploads
-from kith.ports.blobs import BlobError, BlobFull, is_blob_id
+from kith.ports.blobs import BlobError, BlobFull, BlobMissing, is_blob_id
 
 #: How long a client may send nothing within a request, in seconds.
 IDLE = 60.0
@@ -103,6 +103,9 @@ class MediaWeb(HTTPApplication):
             response = web.Response(status=error.status, text=f"{error.reason}\n", headers=error.headers)
         except BlobFull:
             response = web.Response(status=507, text="the server has no room at the moment\n")
+        except BlobMissing as error:
+            _logger.error("a file is missing: %s", error)
+            response = web.Response(status=404, text="not found\n")
         except BlobError as error:
             _logger.warning("the blob store does not answer: %s", error)
             response = web.Response(status=503, text="try again later\n", headers=_wait(30))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
-from kith.ports.blobs import BlobError, Serving, is_blob_id
+from kith.ports.blobs import BlobError, BlobMissing, Serving, is_blob_id
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -142,7 +142,7 @@ class S3Blobs:
     async def size(self, blob: str) -> int | None:
         try:
             return (await self._do(self._obstore.head_async(self._store, _key(blob))))["size"]
-        except _Missing:
+        except BlobMissing:
             return None
 
     def path(self, blob: str) -> Path | None:
@@ -185,7 +185,7 @@ class S3Blobs:
 
     async def remove(self, blob: str) -> None:
         self._addresses.pop(blob, None)
-        with suppress(_Missing):
+        with suppress(BlobMissing):
             await self._do(self._obstore.delete_async(self._store, _key(blob)))
 
     async def all(self) -> AsyncIterator[str]:
@@ -217,7 +217,8 @@ class S3Blobs:
         except TimeoutError:
             raise _NoAnswer("S3 does not answer in time") from None
         except FileNotFoundError as error:
-            raise _Missing(f"S3 does not have it: {_line(error)}") from None
+            kind = BlobError if "NoSuchBucket" in str(error) else BlobMissing
+            raise kind(f"S3 does not have it: {_line(error)}") from None
         except (PermissionError, self._errors) as error:
             kind = BlobError if isinstance(error, PermissionError) or _is_refusal(error) else _NoAnswer
             raise kind(f"S3: {_line(error)}") from None
@@ -232,10 +233,6 @@ class S3Blobs:
 
 class _NoAnswer(BlobError):
     """The bucket can't be reached, takes too long, or fails."""
-
-
-class _Missing(BlobError):
-    """The object or the bucket does not exist."""
 
 
 def _options(bucket: Bucket) -> S3Config:

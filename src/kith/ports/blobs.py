@@ -24,6 +24,10 @@ class BlobError(Exception):
     """The store can't do this now, but perhaps later. The text is one line for the operator."""
 
 
+class BlobMissing(BlobError):
+    """The store does not have the blob."""
+
+
 class BlobFull(BlobError):
     """The store has no room."""
 

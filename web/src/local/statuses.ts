@@ -95,14 +95,17 @@ export function statusWritten({ kind, color, forward }: Status): string {
   return JSON.stringify({ status: { v: 1, kind, color, seconds: LONGEST_STATUS / 1000, forward } })
 }
 
+/** Whether somebody and the user see each other's statuses: contacts in both directions, who are not blocked. */
+export function isMutual(contact: Contact | undefined): boolean {
+  return contact?.subscription === 'both' && !contact.blocked
+}
+
 /** Whom a status goes to: never to people who are blocked, or are not contacts in both directions. */
 export function readersOf({ mode, people }: Audience, contacts: readonly Contact[], me: Address): Address[] {
   const named = new Set(people)
   return contacts
-    .filter(({ address, subscription, blocked }) => {
-      if (address === me || subscription !== 'both' || blocked) return false
-      return mode === 'contacts' || named.has(address) === (mode === 'only')
-    })
+    .filter((contact) => contact.address !== me && isMutual(contact))
+    .filter(({ address }) => mode === 'contacts' || named.has(address) === (mode === 'only'))
     .map(({ address }) => address)
 }
 

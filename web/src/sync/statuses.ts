@@ -8,6 +8,7 @@ import type { KeyBuffer } from '../local/key-buffer'
 import { timeOf } from '../local/order'
 import {
   AUDIENCE,
+  isMutual,
   LONGEST_STATUS,
   readersOf,
   type Status,
@@ -210,8 +211,7 @@ export class Statuses {
 
   private async knows(author: Address): Promise<boolean> {
     if (author === this.me) return true
-    const contact = await this.db.contacts.get(author)
-    return contact?.subscription === 'both' && !contact.blocked
+    return isMutual(await this.db.contacts.get(author))
   }
 
   private async seen({ by, author, id, at }: StatusEntry & { type: 'seen' }): Promise<void> {

@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto'
 import { expect, test } from 'vitest'
 import { Database } from '../../src/local/database'
 import { LONGEST_STATUS, ownOf, readersOf, ringsOf, type Status, statusIn } from '../../src/local/statuses'
+import { shownStatuses } from '../../src/local/shown-statuses'
 import { sweepStatuses } from '../../src/local/status-expiry'
 import type { Contact } from '../../src/local/types'
 import { parse } from '../../src/xmpp/xml'
@@ -104,4 +105,18 @@ test('an entry of the status log comes from a bare address, with an id and a tim
   expect(entry('a@x', `<retract ${ns} id='${'1'.repeat(101)}'/>`)).toBeUndefined()
   expect(entry('a@x', `<status ${ns} id='1' until='soon'/>`)).toBeUndefined()
   expect(entry('a@x', `<retract ${ns} id='1'/>`)).toEqual({ type: 'retract', author: 'a@x', id: '1' })
+})
+
+test('whoever is blocked or removed is not seen any more, also with what has come before', async () => {
+  const db = new Database(crypto.randomUUID())
+  await db.contacts.bulkAdd([
+    contact('ada@x'),
+    contact('blocked@x', { blocked: true }),
+    contact('removed@x', { subscription: 'from' })
+  ])
+  const people = ['ada@x', 'blocked@x', 'removed@x', 'unknown@x', ME]
+  await db.statuses.bulkAdd(people.map((one) => status(one, 1)))
+  const { statuses } = await shownStatuses(db, ME)
+  expect(statuses.map(({ author }) => author)).toEqual(['ada@x', ME])
+  db.close()
 })

@@ -114,6 +114,17 @@ async def test_every_screen_is_for_everybody(people: People) -> None:
     await expect_sound(ada, "the search")
 
 
+FILLED_IN_AT_ONCE = """
+new MutationObserver((_, observer) => {
+  const field = document.querySelector('input[name=number]')
+  if (!field) return
+  observer.disconnect()
+  field.value = 'NUMBER'
+  field.dispatchEvent(new Event('input', { bubbles: true }))
+}).observe(document.body, { childList: true, subtree: true })
+"""
+
+
 async def test_the_start_is_for_everybody(people: People) -> None:
     ada = await people.one("Ada")
     await ada.open()
@@ -130,8 +141,9 @@ async def test_the_start_is_for_everybody(people: People) -> None:
     await ada.press("Log in with a QR code")
     await ada.shows("svg[role=img][aria-label]")
     await expect_sound(ada, "link")
+    # what a browser fills in before the rules for numbers are loaded counts as well
+    await ada.evaluate(FILLED_IN_AT_ONCE.replace("NUMBER", ada.number))
     await ada.press("Use phone number instead")
-    await ada.fill("Phone number", ada.number)
     await ada.press("Continue")
     await ada.on("input[name=code]", "fill", "000000")
     await ada.shows("[role=alert]:has-text('Wrong code')")

@@ -29,7 +29,7 @@ MOST_URL = 2048
 _TIMEOUT, _CONNECT = 20.0, 10.0
 #: Seconds for each of two attempts to resolve a name.
 _DNS = 4.0
-_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:0x[0-9a-f]*|[0-9]+)\.?$", re.I)
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:0x[0-9a-f]*|[0-9]+)\.?\Z", re.I)
 
 
 class Forbidden(OSError):

@@ -1,6 +1,6 @@
 /** Which files are downloaded without a tap: by kind, and by what the connection costs. */
 import { recall, remember } from '../local/browser-storage'
-import type { MediaKind } from '../local/media'
+import type { Media, MediaKind } from '../local/media'
 
 export type Sort = 'pictures' | 'sound' | 'videos' | 'documents'
 export const SORTS: readonly Sort[] = ['pictures', 'sound', 'videos', 'documents']
@@ -37,9 +37,14 @@ export function setWhen(sort: Sort, when: When): void {
   remember(STORED, JSON.stringify({ ...stored(), [sort]: when }))
 }
 
-/** Whether files of this kind are downloaded as soon as they are seen. */
-export function isAutomatic(kind: MediaKind, connection: Connection | undefined = here()): boolean {
-  const when = whenOf(sortOf(kind))
+/**
+ * Whether a file of others is downloaded as soon as it is seen. `as`: the kind that it counts as. What was not encrypted, and
+ * what is in segments, which may be larger than the disk, waits for a tap.
+ */
+export function isAutomatic(media: Media, as: MediaKind = media.kind): boolean {
+  if (media.plain || media.segments) return false
+  const connection = here()
+  const when = whenOf(sortOf(as))
   if (when !== 'unmetered') return when === 'always' && connection?.saveData !== true
   if (!connection) return true
   const slow = connection.effectiveType !== undefined && connection.effectiveType !== '4g'

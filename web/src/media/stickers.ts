@@ -1,4 +1,5 @@
 /** Makes a sticker of a picture: WebP of at most 512 pixels, transparent where the picture is. Runs in the worker. */
+import { smallSize } from '../local/small-pictures'
 import { LARGEST_STICKER } from '../local/stickers'
 import { NoPicture } from './no-picture'
 import { openPicture } from './open-picture'
@@ -16,9 +17,7 @@ const QUALITIES = [0.9, 0.75, 0.5]
 export async function makeSticker(file: Blob): Promise<Sticker> {
   const { picture } = await openPicture(file)
   try {
-    const scale = Math.min(1, SIDE / Math.max(picture.width, picture.height))
-    const width = Math.max(1, Math.round(picture.width * scale))
-    const height = Math.max(1, Math.round(picture.height * scale))
+    const { width, height } = smallSize(picture, SIDE)
     const canvas = new OffscreenCanvas(width, height)
     const context = canvas.getContext('2d')
     if (!context) throw new NoPicture()

@@ -8,6 +8,7 @@ import {
   type InputAudioTrack,
   type InputVideoTrack
 } from 'mediabunny'
+import { smallSize } from '../../local/small-pictures'
 
 /** A video as the person is shown it before it is sent. */
 export interface Probed {
@@ -114,14 +115,8 @@ async function decodes({ video }: Opened): Promise<boolean> {
   }
 }
 
-function sinkOf({ video, width, height }: Opened, side: number, poolSize: number): CanvasSink {
-  const scale = Math.min(1, side / Math.max(width, height))
-  return new CanvasSink(video, {
-    width: Math.max(1, Math.round(width * scale)),
-    height: Math.max(1, Math.round(height * scale)),
-    fit: 'fill',
-    poolSize
-  })
+function sinkOf(opened: Opened, side: number, poolSize: number): CanvasSink {
+  return new CanvasSink(opened.video, { ...smallSize(opened, side), fit: 'fill', poolSize })
 }
 
 async function pictureOf(canvas: HTMLCanvasElement | OffscreenCanvas): Promise<Blob> {

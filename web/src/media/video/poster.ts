@@ -1,5 +1,6 @@
 /** Small pictures of a video that its message carries. Runs in the worker. */
 import { base64 } from '@scure/base'
+import { smallSize } from '../../local/small-pictures'
 import { previewOf } from '../pictures'
 
 export interface Poster {
@@ -23,12 +24,9 @@ export async function posterOf(picture: Blob): Promise<Poster> {
   try {
     const preview = previewOf(bitmap)
     for (const [side, quality] of TRIES) {
-      const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height))
-      const canvas = new OffscreenCanvas(
-        Math.max(1, Math.round(bitmap.width * scale)),
-        Math.max(1, Math.round(bitmap.height * scale))
-      )
-      canvas.getContext('2d')?.drawImage(bitmap, 0, 0, canvas.width, canvas.height)
+      const { width, height } = smallSize(bitmap, side)
+      const canvas = new OffscreenCanvas(width, height)
+      canvas.getContext('2d')?.drawImage(bitmap, 0, 0, width, height)
       const made = await canvas.convertToBlob({ type: 'image/jpeg', quality })
       if (made.size <= MOST)
         return { preview, thumbnail: base64.encode(new Uint8Array(await made.arrayBuffer())) }

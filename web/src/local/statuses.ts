@@ -123,7 +123,9 @@ export function ringsOf(all: readonly Status[], muted: readonly Address[], me: A
   const people = new Map<Address, Status[]>()
   for (const status of all) {
     if (status.author === me || status.until <= now) continue
-    people.set(status.author, [...(people.get(status.author) ?? []), status])
+    const known = people.get(status.author)
+    if (known) known.push(status)
+    else people.set(status.author, [status])
   }
   const rings = [...people].map(([author, statuses]): Ring => {
     statuses.sort((a, b) => a.at - b.at)

@@ -17,6 +17,7 @@ import {
   TAG
 } from './media'
 import { pictureType } from './picture'
+import { isRecord } from './records'
 
 const LONGEST_URL = 2000
 const LONGEST_ID = 200
@@ -207,8 +208,4 @@ function integerOf(value: unknown, most: number): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most
     ? (value as number)
     : undefined
-}
-
-function isRecord(value: unknown): value is Given {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -4,6 +4,7 @@
  */
 import { LONGEST_NAME, cleanName } from './names'
 import { type Described, mediaIn, mediaUrl } from './descriptor'
+import { isRecord } from './records'
 import type { Address, Mention, Moment, Note, Poll } from './types'
 
 export const MOST_MENTIONS = 256
@@ -130,8 +131,4 @@ function idOf(value: unknown): string | undefined {
 
 function isPlace(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) < LONGEST_TEXT
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

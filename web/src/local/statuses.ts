@@ -1,4 +1,5 @@
 /** Statuses: what people show for a day (docs/status.md). What others send is checked, and bounded. */
+import { isRecord } from './records'
 import type { Address, Contact, Moment } from './types'
 
 /** A status lasts for at most this long, in milliseconds, whatever its author says. */
@@ -141,8 +142,4 @@ export function ringsOf(all: readonly Status[], muted: readonly Address[], me: A
 export function ownOf(all: readonly Status[], me: Address, now: Moment): Status[] {
   const mine = all.filter((one) => one.author === me && (one.progress !== 'sent' || one.until > now))
   return mine.sort((a, b) => a.at - b.at)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

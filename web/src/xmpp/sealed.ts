@@ -3,6 +3,7 @@
  * xmlns='urn:kith:sealed:0'/>`, beside an OMEMO element with keys and no payload (docs/web.md). So far only pins.
  */
 import { messageKey } from '../local/order'
+import { isRecord } from '../local/records'
 import type { Address, Moment, OutgoingContent } from '../local/types'
 
 /** The maximum time of a pin, in milliseconds, whatever the other app says. */
@@ -34,8 +35,4 @@ export function pinIn(text: string, chat: Address, me: Address, at: Moment): Pin
   if (from !== me && from !== chat) return undefined
   if (typeof until !== 'number' || !Number.isFinite(until) || until < 0) return undefined
   return { target: messageKey(chat, from, from === me, id), until: Math.min(until, at + LONGEST_PIN) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

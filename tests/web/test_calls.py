@@ -15,6 +15,7 @@ from tests.web.calls import (
     ARGUMENTS,
     DEVICES,
     KEEP,
+    UFRAG,
     answer,
     call,
     click,
@@ -27,6 +28,7 @@ from tests.web.calls import (
     received,
     sees,
 )
+from tests.web.device import until
 from tests.web.people import People, down
 from tests.web.person import DESKTOP, PHONE
 
@@ -140,11 +142,18 @@ async def test_of_several_devices_one_answers_and_the_call_outlives_the_server(
     await connected(ada, laptop)
     await hears(laptop)
 
-    # the other tab leads no more, which nobody hears
+    # the other tab leads no more, which nobody hears; the transports can be restarted over the new connection
     await laptop.do("tab", 0)
     assert await laptop.on(".incoming, .call", "count") == 0
     await laptop.do("page", "close")
     await laptop.do("tab", 1)
+    before = await ada.evaluate(UFRAG)
+    await laptop.evaluate("dispatchEvent(new Event('online'))")
+
+    async def restarted() -> bool:
+        return bool(await ada.evaluate(UFRAG) != before)
+
+    await until(restarted)
     await hears(laptop)
     await hears(ada)
 

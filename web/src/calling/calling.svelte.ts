@@ -9,7 +9,7 @@ import {
   openMicrophone,
   openScreen
 } from '../calls/devices'
-import type { CallEvent, CallState, Reason } from '../calls/types'
+import { type CallAction, type CallEvent, type CallState, type Reason, UNKNOWN_CALL } from '../calls/types'
 import { recall, remember } from '../local/browser-storage'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
@@ -248,8 +248,8 @@ export class Calling {
   }
 
   private add(state: Pick<CallState, 'id' | 'with' | 'outgoing'>): Call {
-    const call = new Call(state, {
-      act: (action) => this.app.call(action),
+    const call: Call = new Call(state, {
+      act: (action) => this.act(call, action),
       now: () => this.app.now(),
       configuration: this.configuration,
       me: this.app.me,
@@ -264,6 +264,16 @@ export class Calling {
     for (const event of this.heard.get(state.id) ?? []) call.event(event)
     this.heard.delete(state.id)
     return call
+  }
+
+  /** The tab that leads may do so since a moment only, and not know the call yet. */
+  private async act(call: Call, action: CallAction): Promise<unknown> {
+    const done = await this.app.call(action)
+    if (done !== UNKNOWN_CALL) return done
+    const adopted = call.adopted(this.app.tab)
+    if (!adopted) return action.do === 'send' ? 'item-not-found' : undefined
+    await this.app.call({ do: 'adopt', call: adopted })
+    return this.app.call(action)
   }
 
   private show({ view }: Call): void {

@@ -34,6 +34,7 @@ const LOST_MS = 60_000
 /** Pause before the transports are restarted: the side that has called first, so that both do not collide. */
 const RESTART_MS = { initiator: 1500, responder: 4000 }
 const AGAIN_MS = 6000
+const DELIVER_AGAIN_MS = 1000
 const MEASURE_MS = 1500
 /** Requests that wait to be handled. No honest device has so many. */
 const MOST_WAITING = 200
@@ -181,7 +182,7 @@ export class Call {
     if (sender) {
       await sender.replaceTrack(track ?? null)
       const content = peer.content('video')
-      if (content) await this.request('session-info', info(track ? 'unmute' : 'mute', content))
+      if (content) this.settled(this.request('session-info', info(track ? 'unmute' : 'mute', content)))
     } else if (track) {
       peer.pc.addTrack(track)
       if (this.accepted) await this.addContent()
@@ -253,8 +254,8 @@ export class Call {
 
   /** The network of this device has changed. */
   networkChanged(): void {
-    if (this.accepted && !this.ended)
-      void this.queue(() => this.restart()).catch((error: unknown) => this.missed(error))
+    if (!this.accepted || this.ended) return
+    this.queue(() => this.renew()).catch((error: unknown) => this.missed(error))
   }
 
   /** While it rings on the other side: makes what is sent when somebody accepts. */
@@ -358,12 +359,11 @@ export class Call {
     if (!peer) return ['unexpected-request', 'out-of-order']
     const all = new Map(transportsIn(element).map(({ name, transport }) => [name, transport]))
     if (peer.isRestart(all)) {
-      // both restart at once: the one who has called is answered
       // if both restart at once, each takes the other's transports as the answer; nothing else may be open
       if (peer.pc.signalingState === 'have-local-offer' && !this.restarting) return ['conflict', 'tie-break']
       ok()
       const mine = await peer.restarted(all)
-      if (mine) await this.tellTransports(mine)
+      if (mine) this.settled(this.tellTransports(mine))
       this.restarting = false
       peer.release()
     } else ok()
@@ -383,12 +383,12 @@ export class Call {
     if (added.contents.some(({ media }) => media !== 'video') || peer.content('video')) {
       ok()
       const names = added.contents.map((content) => nameElement(content))
-      await this.request('content-reject', ...names, reasonElement('unsupported-applications'))
+      this.settled(this.request('content-reject', ...names, reasonElement('unsupported-applications')))
       return undefined
     }
     ok()
     const answer = await peer.answer(added)
-    await this.describe('content-accept', answer)
+    this.settled(this.describe('content-accept', answer))
     return undefined
   }
 
@@ -440,11 +440,12 @@ export class Call {
     const { peer } = this
     if (!peer || peer.pc.signalingState !== 'stable') return
     const added = await peer.offer()
-    const error = await this.describe('content-add', { ...added, bundle: peer.mine.bundle })
-    if (!error) return
-    await peer.rollBack()
-    if (error === 'conflict') return // they have added theirs at the same time, in which this side's picture goes
-    await this.send({ picture: null })
+    this.settled(this.describe('content-add', { ...added, bundle: peer.mine.bundle }), async (error) => {
+      if (peer.pc.signalingState !== 'have-local-offer') return
+      await peer.rollBack()
+      // with a conflict, they have added theirs at the same time, in which this side's picture goes
+      if (error !== 'conflict') this.send({ picture: null }).catch((problem: unknown) => this.missed(problem))
+    })
   }
 
   /** Sends a description, with the certificate encrypted for the other device. Returns the condition of an error. */
@@ -460,10 +461,10 @@ export class Call {
     }
     if (this.device || this.sealed) await Promise.all(description.contents.map(seal))
     const element = jingle(action, this.id, who, ...describe(description, sealed))
-    const sent = this.deps.act({ do: 'send', id: this.id, xml: element.xml })
+    const sent = action.startsWith('session-') ? this.ask(element.xml) : this.deliver(element.xml)
     // candidates follow in the same stream, and need not wait for the answer
     this.peer?.release()
-    const error = (await sent) as string
+    const error = await sent
     if (error && action.startsWith('session-'))
       throw new Ended(error === 'item-not-found' ? 'gone' : 'general-error')
     return error
@@ -499,23 +500,30 @@ export class Call {
     if (before === undefined || order.indexOf(trust) < order.indexOf(before)) this.show({ trust })
   }
 
+  /** Restarts the transports, also if the answer to an earlier attempt was lost with the connection. */
+  private async renew(): Promise<void> {
+    if (this.restarting && this.peer?.pc.signalingState === 'have-local-offer') await this.peer.rollBack()
+    await this.restart()
+  }
+
   private async restart(): Promise<void> {
     const { peer } = this
     if (!peer || this.ended || peer.pc.signalingState !== 'stable') return
     const configuration = await this.deps.configuration(this.view.with)
     this.restarting = true
     const mine = await peer.restart(configuration)
-    const error = await this.tellTransports(mine)
-    if (!error) return
-    await peer.rollBack()
-    this.restarting = false
+    this.settled(this.tellTransports(mine), async () => {
+      if (peer.mine !== mine) return
+      await peer.rollBack()
+      this.restarting = false
+    })
   }
 
   private async tellTransports({ contents }: Description): Promise<string> {
     const elements = contents.map((content) =>
       transportElement(content, { ...content.transport, candidates: [] })
     )
-    return (await this.request('transport-info', ...elements)) as string
+    return this.request('transport-info', ...elements)
   }
 
   private begun(): void {
@@ -548,11 +556,7 @@ export class Call {
       return
     }
     this.queue(async () => {
-      if (this.lostAt === undefined) return
-      const pc = this.peer?.pc
-      // an answer to the last attempt may have been lost with the connection
-      if (this.restarting && pc?.signalingState === 'have-local-offer') await this.peer?.rollBack()
-      await this.restart()
+      if (this.lostAt !== undefined) await this.renew()
     }).catch((error: unknown) => this.missed(error))
     this.after(AGAIN_MS, () => this.repair())
   }
@@ -624,14 +628,42 @@ export class Call {
     this.show({ phase: 'ended', ending: reason })
   }
 
-  private request(action: Action, ...content: OutgoingXml[]): Promise<unknown> {
-    return this.deps.act({ do: 'send', id: this.id, xml: jingle(action, this.id, {}, ...content).xml })
+  private request(action: Action, ...content: OutgoingXml[]): Promise<string> {
+    return this.deliver(jingle(action, this.id, {}, ...content).xml)
+  }
+
+  /** Sends a request of a running session, again if the server goes away meanwhile: the call does not end by that. */
+  private async deliver(xml: string): Promise<string> {
+    for (const until = performance.now() + LOST_MS; ;) {
+      try {
+        return await this.ask(xml)
+      } catch (error) {
+        if (this.ended || performance.now() >= until) throw error
+        this.missed(error)
+        await new Promise((again) => setTimeout(again, DELIVER_AGAIN_MS))
+      }
+    }
+  }
+
+  /** Sends a request. Returns the condition of an error, or an empty text. */
+  private async ask(xml: string): Promise<string> {
+    return (await this.deps.act({ do: 'send', id: this.id, xml })) as string
   }
 
   private answer(iq: string, error?: [string, string?]): void {
     this.deps
       .act({ do: 'answer', id: this.id, iq, ...(error && { error }) })
       .catch((problem: unknown) => this.missed(problem))
+  }
+
+  /**
+   * Something is asked of the other device. If it refuses, `refused` follows in turn. The queue does not wait for the
+   * answer: the other side may wait for one of this side.
+   */
+  private settled(asked: Promise<string>, refused?: (error: string) => Promise<void>): void {
+    asked
+      .then((error) => (error && refused ? this.queue(() => refused(error)) : undefined))
+      .catch((error: unknown) => this.missed(error))
   }
 
   private queue<T>(work: () => Promise<T>): Promise<T> {

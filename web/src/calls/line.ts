@@ -12,7 +12,16 @@ import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, el, type OutgoingXml, parse, write, type Xml } from '../xmpp/xml'
 import { type CallMessage, over, plain, proceed, propose } from './messages'
-import type { AdoptedCall, CallAction, CallEvent, CallState, Ending, Reason, Unsealed } from './types'
+import {
+  UNKNOWN_CALL,
+  type AdoptedCall,
+  type CallAction,
+  type CallEvent,
+  type CallState,
+  type Ending,
+  type Reason,
+  type Unsealed
+} from './types'
 
 /** After so many milliseconds nobody answers any more, and a proposal is too old to ring. */
 export const RING_MS = 60_000
@@ -25,6 +34,9 @@ const MOST_REMEMBERED = 200
 /** Characters of a request. */
 const LONGEST = 100_000
 const REQUEST_MS = 20_000
+/** After the server was away, the other device may come back a little later than this one. */
+const BACK_MS = 15_000
+const BACK_AGAIN_MS = 1000
 
 export interface LineDeps {
   me: Address
@@ -45,6 +57,8 @@ export interface LineDeps {
 
 interface Entry extends AdoptedCall {
   stop(): void
+  /** The other device has answered a request. */
+  reached?: true
 }
 
 export class CallLine {
@@ -200,12 +214,12 @@ export class CallLine {
       return undefined
     }
     if (action.do === 'adopt') {
-      if (!this.calls.has(action.call.id)) this.add(action.call)
+      if (!this.calls.has(action.call.id)) this.add(action.call).reached = true
       return undefined
     }
     const call = this.calls.get(action.id)
-    if (!call) return action.do === 'send' ? 'item-not-found' : undefined
-    if (action.do === 'accept') return this.accept(call, action.tab)
+    if (action.do === 'accept') return call && this.accept(call, action.tab)
+    if (!call) return UNKNOWN_CALL
     if (action.do === 'reject') this.reject(call, action.reason)
     else if (action.do === 'end') this.hangUp(call, action.reason)
     else if (action.do === 'send') return this.request(call, action.xml)
@@ -281,12 +295,17 @@ export class CallLine {
   }
 
   private async request(call: Entry, xml: string): Promise<string> {
-    try {
-      await this.deps.wire.request('set', call.peer, { xml }, REQUEST_MS)
-      return ''
-    } catch (error) {
-      if (error instanceof Refused) return error.condition || 'undefined-condition'
-      throw error
+    for (const until = this.deps.now() + BACK_MS; ;) {
+      try {
+        await this.deps.wire.request('set', call.peer, { xml }, REQUEST_MS)
+        call.reached = true
+        return ''
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error
+        const away = error.condition === 'service-unavailable' && call.reached && this.calls.has(call.id)
+        if (!away || this.deps.now() >= until) return error.condition || 'undefined-condition'
+        await new Promise<void>((again) => void this.deps.setTimeout(again, BACK_AGAIN_MS))
+      }
     }
   }
 

@@ -48,6 +48,9 @@ export interface AdoptedCall extends CallState {
   device: number
 }
 
+/** The result of an action on a call that the leading tab does not know: it may lead since a moment only. */
+export const UNKNOWN_CALL = 'unknown-call'
+
 export type CallAction =
   | { do: 'propose'; id: string; to: Address; video: boolean; tab: string }
   | { do: 'accept'; id: string; tab: string }

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { CallLine } from '../../src/calls/line'
 import { callMessageIn, over, plain, proceed, propose } from '../../src/calls/messages'
-import type { CallEvent, CallState } from '../../src/calls/types'
+import { type CallEvent, type CallState, UNKNOWN_CALL } from '../../src/calls/types'
 import { Refused } from '../../src/xmpp/errors'
 import { attribute, parse, type Xml } from '../../src/xmpp/xml'
 
@@ -19,6 +19,8 @@ class Device {
   admits: 'rings' | 'rings-unseen' | 'silent' = 'rings'
   timers = new Set<{ run: () => void; ms: number }>()
   requests: string[] = []
+  /** For so many requests, the other device is not connected. */
+  away = 0
 
   constructor(
     readonly jid: string,
@@ -32,6 +34,10 @@ class Device {
       tell: ({ xml }: { xml: string }) => void this.sent.push(parse(xml)),
       request: async (_type: string, _to: string, { xml }: { xml: string }) => {
         this.requests.push(xml)
+        if (this.away > 0) {
+          this.away -= 1
+          throw new Refused('service-unavailable', 'cancel')
+        }
         if (xml.includes('refuse-me')) throw new Refused('item-not-found', 'cancel')
         return parse('<iq/>')
       }
@@ -286,12 +292,36 @@ test('a proposal that comes back ends the call', async () => {
 
 test('a tab tells the one that leads from now on which call it has', async () => {
   const call = { id: 'm', with: BEN, outgoing: true, video: false, phase: 'accepted' as const, tab: 'a' }
+  for (const action of ['seal', 'end', 'send'] as const)
+    expect(await ada.line.act({ do: action, id: 'm', text: '', xml: '', reason: 'success' })).toBe(
+      UNKNOWN_CALL
+    )
   await ada.line.act({ do: 'adopt', call: { ...call, since: 1, peer: phone.jid, device: 7 } })
   expect(ada.calls).toMatchObject([call])
   expect(await ada.line.act({ do: 'send', id: 'm', xml: '<refuse-me/>' })).toBe('item-not-found')
   expect(await ada.line.act({ do: 'send', id: 'm', xml: '<jingle/>' })).toBe('')
   await ada.hears(parse(over('finish', ADA, 'm', 'success').xml), phone.jid)
   expect(ada.events).toMatchObject([{ type: 'ended', tab: 'a', reason: 'success' }])
+})
+
+test('what is asked of a device that comes back after the server was away is asked again', async () => {
+  const call = { id: 'm', with: BEN, outgoing: true, video: false, phase: 'accepted' as const, tab: 'a' }
+  await ada.line.act({ do: 'adopt', call: { ...call, since: 1, peer: phone.jid, device: 7 } })
+  ada.away = 2
+  const asked = ada.line.act({ do: 'send', id: 'm', xml: '<jingle/>' })
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise((done) => setTimeout(done))
+    for (const { run } of [...ada.timers]) run()
+  }
+  expect(await asked).toBe('')
+  expect(ada.requests).toHaveLength(3)
+  ada.away = Infinity
+  clock.now += 60_000
+  const lost = ada.line.act({ do: 'send', id: 'm', xml: '<jingle/>' })
+  await new Promise((done) => setTimeout(done))
+  clock.now += 60_000
+  for (const { run } of [...ada.timers]) run()
+  expect(await lost).toBe('service-unavailable')
 })
 
 test.each(['', "id=''", `id='${'x'.repeat(300)}'`, "id='a b'"])('what is no call is none: %s', (id) => {

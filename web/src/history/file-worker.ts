@@ -1,6 +1,7 @@
 /** Runs `file.ts` in a worker, if the browser has workers. */
 import { trustedWorker } from '../local/worker'
-import { BadFile, type OpenedFile } from './file'
+import { BadFile } from './bad-file'
+import type { OpenedFile } from './file'
 import type { Outcome, Task } from './file.worker'
 
 export async function sealed(data: Blob, key: string, words: boolean): Promise<Blob> {

@@ -5,15 +5,7 @@
  * age can open it.
  */
 import { Decrypter, Encrypter } from 'age-encryption'
-
-export type FileProblem = 'not-a-backup' | 'wrong-key' | 'damaged'
-
-/** A file that can't be opened, or not to its end. */
-export class BadFile extends Error {
-  constructor(readonly problem: FileProblem) {
-    super(problem)
-  }
-}
+import { BadFile } from './bad-file'
 
 /** What could be decrypted; not `whole`: the file is truncated or was changed after that. */
 export interface OpenedFile {

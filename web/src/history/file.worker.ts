@@ -1,5 +1,6 @@
 /** The worker that encrypts and decrypts backups, so that the page stays responsive. */
-import { BadFile, openFile, sealFile, type OpenedFile } from './file'
+import { BadFile } from './bad-file'
+import { openFile, sealFile, type OpenedFile } from './file'
 
 export type Task =
   { do: 'seal'; data: Blob; key: string; words: boolean } | { do: 'open'; data: Blob; key: string }

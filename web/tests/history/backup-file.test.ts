@@ -1,7 +1,8 @@
 /** A file that was damaged, forged or made by others, and its key. */
 import { describe, expect, it } from 'vitest'
 import { backup } from '../../src/history/backup'
-import { BadFile, openFile, sealFile } from '../../src/history/file'
+import { BadFile } from '../../src/history/bad-file'
+import { openFile, sealFile } from '../../src/history/file'
 import { newWords, phraseOf } from '../../src/history/phrase'
 import { fc } from './arbitrary'
 import { ME, WORDS, device, failed, message, nothing, saved, write } from './backups'

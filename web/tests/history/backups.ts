@@ -1,6 +1,6 @@
 /** A device with some messages, and backups of it. */
 import { backup, NotRestored } from '../../src/history/backup'
-import { BadFile } from '../../src/history/file'
+import { BadFile } from '../../src/history/bad-file'
 import { newWords, type Phrase } from '../../src/history/phrase'
 import { addMessage } from '../../src/local/messages'
 import { messageKey, orderAt } from '../../src/local/order'
